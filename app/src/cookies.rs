@@ -1,0 +1,28 @@
+//! Cookies that hold a taste and no secret, so that pages look right before anyone has signed in.
+
+/// `ko` or `en`.
+pub const LANG: &str = "qgx_lang";
+/// `system`, `light` or `dark`.
+pub const THEME: &str = "qgx_theme";
+/// `narrow` where the rail is folded.
+pub const RAIL: &str = "qgx_rail";
+
+/// A year, in seconds.
+const KEEP: u32 = 31_536_000;
+
+/// The value of a `Set-Cookie` header that keeps a taste for a year, for every path of the site.
+pub fn keep(name: &str, value: &str) -> String {
+    format!("{name}={value}; Path=/; Max-Age={KEEP}; SameSite=Lax")
+}
+
+/// A cookie of a request.
+#[cfg(feature = "ssr")]
+pub fn find(headers: &http::HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(http::header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+}

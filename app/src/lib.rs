@@ -1,0 +1,1 @@
+//! The user web: server-rendered and hydrated.

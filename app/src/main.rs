@@ -1,0 +1,2 @@
+//! Hydration entry point of the user web.
+fn main() {}

@@ -1,0 +1,21 @@
+//! What an operator may tune.
+
+/// Memory and file bounds of the index.
+#[derive(Debug, Clone)]
+pub struct IndexOptions {
+    /// Bytes of postings and columns a writer gathers before it flushes a segment in the middle of a batch; at least
+    /// 15 MB. Taken as needed, not at once.
+    pub writer_bytes: usize,
+    /// How many indexes may have an open writer; the longest unused is closed first.
+    pub max_writers: usize,
+    /// How many indexes may have an open reader; the longest unused is closed first.
+    pub max_readers: usize,
+    /// Threads that merge segments in the background, per open writer.
+    pub merge_threads: usize,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self { writer_bytes: 64_000_000, max_writers: 4, max_readers: 64, merge_threads: 1 }
+    }
+}

@@ -1,0 +1,184 @@
+//! The documents of a read: those of its tenant, in its window, that meet its condition. Every read goes through
+//! here, so none can forget the tenant.
+
+use crate::catalog::Snapshot;
+use crate::column::{ColumnTest, within_column};
+use crate::error::failed;
+use crate::schema::layout;
+use crate::translate::{Translator, term};
+use domain::query::{Expr, Field, Query};
+use domain::text::query_terms;
+use domain::{TenantId, TimeRange};
+use std::ops::RangeInclusive;
+use store::index::{IndexError, ReadLimit};
+use tantivy::query::{AllScorer, BooleanQuery, EnableScoring, Occur, Scorer, Weight, intersect_scorers};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, SegmentReader};
+
+/// What a read asks of one index.
+pub(crate) struct Scan<'a> {
+    snapshot: &'a Snapshot,
+    tenant: Box<dyn Weight>,
+    /// `None` where every event of the tenant meets it.
+    condition: Option<Box<dyn Weight>>,
+    /// The condition is a single term, whose count stands in the dictionary.
+    one_term: bool,
+    window: WindowTest,
+    limit: &'a ReadLimit,
+}
+
+/// When events must have happened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Window {
+    /// `ts` inside.
+    Inside(TimeRange),
+    /// `ts` outside, and arrived at this instant or later, in nanoseconds.
+    Outside(TimeRange, i64),
+}
+
+enum WindowTest {
+    Inside(RangeInclusive<i64>),
+    Outside(Box<dyn Weight>),
+}
+
+/// How many blocks of documents between two looks at the limit.
+const BLOCKS_A_LOOK: u32 = 128;
+
+impl<'a> Scan<'a> {
+    /// Prepares a read of one index.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        tenant: &TenantId,
+        query: &Query,
+        window: Window,
+        limit: &'a ReadLimit,
+    ) -> Result<Self, IndexError> {
+        let scoring = EnableScoring::disabled_from_searcher(&snapshot.searcher);
+        let weight = |query: &dyn tantivy::query::Query| query.weight(scoring).map_err(failed);
+        let translator = Translator { layout: layout(), limit };
+        Ok(Self {
+            snapshot,
+            tenant: weight(&*term(layout().tenant, tenant.as_str().as_bytes()))?,
+            condition: match &query.expr {
+                Expr::All => None,
+                expr => Some(weight(&*translator.query(expr))?),
+            },
+            one_term: is_one_term(&query.expr),
+            window: match window {
+                Window::Inside(range) => WindowTest::Inside(inside(range)),
+                Window::Outside(range, since) => WindowTest::Outside(weight(&outside(range, since))?),
+            },
+            limit,
+        })
+    }
+
+    /// The segments of the index.
+    pub fn segments(&self) -> &'a [SegmentReader] {
+        self.snapshot.searcher.segment_readers()
+    }
+
+    /// How many documents of a segment match.
+    pub fn count(&self, segment: &SegmentReader) -> Result<u64, IndexError> {
+        if self.limit.ended() {
+            return Err(IndexError::Deadline);
+        }
+        let tenants = self.tenant.count(segment).map_err(failed)?;
+        if tenants == 0 {
+            return Ok(0);
+        }
+        let alone = tenants == segment.max_doc();
+        match (self.window_scorer(segment)?, &self.condition) {
+            (None, None) => Ok(u64::from(tenants)),
+            // A term's count stands in its dictionary; other conditions are counted as they are read.
+            (None, Some(condition)) if alone && self.one_term => {
+                Ok(u64::from(condition.count(segment).map_err(failed)?))
+            }
+            _ => {
+                let mut count = 0;
+                self.each(segment, |docs| count += docs.len() as u64)?;
+                Ok(count)
+            }
+        }
+    }
+
+    /// Calls `visit` with the matching documents of a segment, in blocks, in order.
+    ///
+    /// # Errors
+    /// [`IndexError::Deadline`] once the limit has ended; what was visited is then a part.
+    pub fn each(&self, segment: &SegmentReader, mut visit: impl FnMut(&[DocId])) -> Result<(), IndexError> {
+        if self.limit.ended() {
+            return Err(IndexError::Deadline);
+        }
+        let Some(mut docs) = self.scorer(segment)? else { return Ok(()) };
+        let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
+        let mut blocks = 0_u32;
+        loop {
+            let found = docs.fill_buffer(&mut block);
+            visit(&block[..found]);
+            blocks = blocks.wrapping_add(1);
+            let last = found < block.len();
+            if (last || blocks.is_multiple_of(BLOCKS_A_LOOK)) && self.limit.ended() {
+                return Err(IndexError::Deadline);
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The matching documents; `None` where it is plain that there are none.
+    fn scorer(&self, segment: &SegmentReader) -> Result<Option<Box<dyn Scorer>>, IndexError> {
+        let tenants = self.tenant.count(segment).map_err(failed)?;
+        if tenants == 0 {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(3);
+        if let Some(window) = self.window_scorer(segment)? {
+            all.push(window);
+        }
+        if let Some(condition) = &self.condition {
+            all.push(condition.scorer(segment, 1.0).map_err(failed)?);
+        }
+        if tenants < segment.max_doc() {
+            all.push(self.tenant.scorer(segment, 1.0).map_err(failed)?);
+        }
+        if all.is_empty() {
+            return Ok(Some(Box::new(AllScorer::new(segment.max_doc()))));
+        }
+        Ok(Some(intersect_scorers(all, segment.max_doc())))
+    }
+
+    /// What the window leaves of a segment; `None` where it leaves all.
+    fn window_scorer(&self, segment: &SegmentReader) -> Result<Option<Box<dyn Scorer>>, IndexError> {
+        match &self.window {
+            WindowTest::Inside(within) => {
+                let ts = segment.fast_fields().i64("ts").map_err(failed)?;
+                let all = *within.start() <= ts.min_value() && ts.max_value() <= *within.end();
+                Ok((!all).then(|| within_column(ts, within.clone())))
+            }
+            WindowTest::Outside(weight) => weight.scorer(segment, 1.0).map(Some).map_err(failed),
+        }
+    }
+}
+
+fn is_one_term(expr: &Expr) -> bool {
+    match expr {
+        Expr::Text { text, prefix: false } => query_terms(text).len() == 1,
+        Expr::Equals { field: Field::Source, .. } => true,
+        _ => false,
+    }
+}
+
+fn outside(range: TimeRange, received_since: i64) -> BooleanQuery {
+    let time = |column, within| Box::new(ColumnTest::Time { column, within }) as Box<dyn tantivy::query::Query>;
+    let before = time("ts", i64::MIN..=range.from.as_nanos().saturating_sub(1));
+    let after = time("ts", range.to.as_nanos()..=i64::MAX);
+    let either = BooleanQuery::new(vec![(Occur::Should, before), (Occur::Should, after)]);
+    let arrived = time("received_at", received_since..=i64::MAX);
+    BooleanQuery::new(vec![(Occur::Must, Box::new(either)), (Occur::Must, arrived)])
+}
+
+/// A half-open window as bounds of a column. The window of everything holds the last instant, too.
+fn inside(range: TimeRange) -> RangeInclusive<i64> {
+    let to = if range == TimeRange::ALL { i64::MAX } else { range.to.as_nanos().saturating_sub(1) };
+    range.from.as_nanos()..=to
+}

@@ -1,0 +1,186 @@
+//! From the broker's records to committed segments.
+
+use crate::catalog::{Catalog, Entry};
+use crate::document::EventDoc;
+use crate::error::failed;
+use crate::mark::Mark;
+use crate::options::IndexOptions;
+use crate::schema::layout;
+use domain::event::StoredEvent;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use store::index::layout::Class;
+use store::index::{IndexEntry, IndexError, IndexName, Rejected, Written};
+use tantivy::IndexWriter;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+
+/// The open writers. One batch at a time is written: offsets of a partition must not overtake each other.
+pub(crate) struct Writers {
+    catalog: Arc<Catalog>,
+    options: IndexOptions,
+    open: BTreeMap<IndexName, OpenWriter>,
+    closed: bool,
+}
+
+struct OpenWriter {
+    entry: Arc<Entry>,
+    writer: IndexWriter<EventDoc>,
+    /// As of the events added so far; durable with the next commit.
+    mark: Mark,
+    /// There is something to commit.
+    touched: bool,
+    used: Instant,
+}
+
+impl Writers {
+    /// None is open yet.
+    pub fn new(catalog: Arc<Catalog>, options: IndexOptions) -> Self {
+        Self { catalog, options, open: BTreeMap::new(), closed: false }
+    }
+
+    /// Indexes a batch; durable and visible when it returns. After an error the batch may be given again.
+    pub fn write(&mut self, batch: Vec<IndexEntry>) -> Result<Written, IndexError> {
+        if self.closed {
+            return Err(IndexError::Failed("the event index is closed".to_owned()));
+        }
+        let written = self.add_all(batch).and_then(|written| {
+            self.commit_touched()?;
+            Ok(written)
+        });
+        if written.is_err() {
+            // What was added but not committed must not slip into the next commit beside a re-read of itself.
+            self.open.retain(|_, open| !open.touched);
+        }
+        self.close_unused();
+        written
+    }
+
+    fn add_all(&mut self, batch: Vec<IndexEntry>) -> Result<Written, IndexError> {
+        let mut written = Written::default();
+        for IndexEntry { partition, record } in batch {
+            let Some(class) = Class::parse(&record.route.class) else {
+                let reason = format!("no such retention class: {}", record.route.class);
+                written.rejected.push(Rejected { partition, offset: record.offset, code: "bad_class", reason });
+                continue;
+            };
+            let event = match StoredEvent::parse(&record.payload) {
+                Ok(event) => event,
+                Err(error) => {
+                    let (code, reason) = ("undecodable", error.to_string());
+                    written.rejected.push(Rejected { partition, offset: record.offset, code, reason });
+                    continue;
+                }
+            };
+            let open = self.writer(IndexName::of(class, record.route.group, event.received_at))?;
+            if open.mark.has(partition, record.offset) {
+                written.skipped += 1;
+                continue;
+            }
+            open.mark.note(partition, record.offset, event.ts, event.received_at);
+            open.touched = true;
+            let doc = EventDoc::new(layout(), &event, record.payload.clone());
+            open.writer.add_document(doc).map_err(failed)?;
+            written.indexed += 1;
+        }
+        metrics::counter!("qgx_index_events_total").increment(written.indexed);
+        Ok(written)
+    }
+
+    fn writer(&mut self, name: IndexName) -> Result<&mut OpenWriter, IndexError> {
+        use std::collections::btree_map::Entry::{Occupied, Vacant};
+        Ok(match self.open.entry(name) {
+            Occupied(open) => open.into_mut(),
+            Vacant(slot) => slot.insert(OpenWriter::open(&self.catalog, &self.options, name)?),
+        })
+    }
+
+    fn commit_touched(&mut self) -> Result<(), IndexError> {
+        let catalog = &*self.catalog;
+        let mut touched = self.open.values_mut().filter(|open| open.touched).collect::<Vec<_>>();
+        let Some(last) = touched.pop() else { return Ok(()) };
+        // Around midnight, and with several classes, a batch touches more than one index; each waits for its disk.
+        std::thread::scope(|scope| {
+            let others =
+                touched.into_iter().map(|open| scope.spawn(|| open.commit(catalog))).collect::<Vec<_>>();
+            let mut result = last.commit(catalog);
+            for other in others {
+                let other = other.join().unwrap_or_else(|_| Err(failed("a commit panicked")));
+                result = result.and(other);
+            }
+            result
+        })
+    }
+
+    fn close_unused(&mut self) {
+        while self.open.len() > self.options.max_writers.max(1) {
+            let Some(name) = self.open.iter().min_by_key(|(_, open)| open.used).map(|(name, _)| *name) else {
+                return;
+            };
+            if let Some(open) = self.open.remove(&name) {
+                open.finish();
+            }
+        }
+    }
+
+    /// Closes the writer of an index that is about to go.
+    pub fn forget(&mut self, name: IndexName) {
+        self.open.remove(&name);
+    }
+
+    /// Closes all; every write was committed by itself.
+    pub fn close(&mut self) {
+        self.closed = true;
+        // Merges under way are left undone: they are not worth a slow stop, and start again.
+        self.open.clear();
+    }
+}
+
+impl OpenWriter {
+    fn open(catalog: &Catalog, options: &IndexOptions, name: IndexName) -> Result<Self, IndexError> {
+        let (entry, index, mark) = catalog.open_for_writing(name)?;
+        let writer = index
+            .writer_with_options(
+                IndexWriterOptions::builder()
+                    .memory_budget_per_thread(options.writer_bytes)
+                    .num_worker_threads(1)
+                    .num_merge_threads(options.merge_threads)
+                    .build(),
+            )
+            .map_err(failed)?;
+        writer.set_merge_policy(Box::new(merge_policy()));
+        Ok(Self { entry, writer, mark, touched: false, used: Instant::now() })
+    }
+
+    fn commit(&mut self, catalog: &Catalog) -> Result<(), IndexError> {
+        let started = Instant::now();
+        let payload = serde_json::to_string(&self.mark).map_err(failed)?;
+        let mut commit = self.writer.prepare_commit().map_err(failed)?;
+        commit.set_payload(&payload);
+        commit.commit().map_err(failed)?;
+        self.touched = false;
+        self.used = Instant::now();
+        catalog.committed(&self.entry, self.mark.clone())?;
+        metrics::histogram!("qgx_index_commit_seconds").record(started.elapsed());
+        Ok(())
+    }
+
+    /// Lets running merges end: nothing will merge what this index holds later.
+    fn finish(self) {
+        let name = self.entry.name;
+        if let Err(error) = self.writer.wait_merging_threads() {
+            tracing::warn!(index = %name, %error, "the last merges of an event index failed; its events are all there");
+        }
+    }
+}
+
+/// Commits come every few hundred milliseconds, so small segments are merged early, and a segment is not rewritten
+/// more often than about log₈ of its growth.
+fn merge_policy() -> LogMergePolicy {
+    let mut policy = LogMergePolicy::default();
+    policy.set_min_num_segments(8);
+    policy.set_min_layer_size(8_000);
+    policy.set_level_log_size(1.5);
+    policy.set_max_docs_before_merge(4_000_000);
+    policy
+}

@@ -1,0 +1,1 @@
+//! The embedded broker: a durable, group-committed log on fjall.

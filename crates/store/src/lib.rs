@@ -1,0 +1,9 @@
+//! The traits of the three stores, and the conformance suites that every implementation passes.
+//!
+//! - [`broker`]: the durable log between ingestion and processor (`qgx.events.v1`, dead letters, live totals);
+//! - [`index`]: the event index: search, histogram, facets, export, aggregation;
+//! - [`sql`]: people, tenants, tokens, sources, rollups, pipeline state.
+
+pub mod broker;
+pub mod index;
+pub mod sql;

@@ -1,0 +1,1 @@
+//! Ingestion from TCP to the broker, and the processor from the broker to the stores.

@@ -1,0 +1,135 @@
+use super::*;
+use std::collections::BTreeMap;
+
+fn given(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> (tempfile::TempDir, Given) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("qgx.toml");
+    std::fs::write(&path, file).unwrap();
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let mut env: BTreeMap<String, String> = env.iter().map(own).collect();
+    env.entry("HOME".to_owned()).or_insert_with(|| "/home/somebody".to_owned());
+    (dir, Given { config: Some(path), env, flags: flags.iter().map(own).collect() })
+}
+
+fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let (_dir, given) = given(file, env, flags);
+    Config::load(&given)
+}
+
+fn check_wrong(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)], expect: &[&str]) {
+    let message = load(file, env, flags).unwrap_err().to_string();
+    for part in expect {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+#[test]
+fn the_defaults_hold_together() {
+    let config = load("", &[], &[]).unwrap();
+    assert_eq!(config.roles.len(), 4);
+    assert_eq!(config.listen.front.port(), 31_080);
+    assert!(config.listen.management.ip().is_loopback());
+    assert_eq!(config.data_dir, PathBuf::from("/home/somebody/.local/share/qgx"));
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_default() {
+    fn check(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)], expect: u32) {
+        assert_eq!(load(file, env, flags).unwrap().web.requests_per_sec, expect);
+    }
+    let env = [("QGX_API_REQUESTS_PER_SEC", "3")];
+    check("", &[], &[], 50);
+    check("api_requests_per_sec = 2", &[], &[], 2);
+    check("api_requests_per_sec = 2", &env, &[], 3);
+    check("api_requests_per_sec = 2", &env, &[("api_requests_per_sec", "4")], 4);
+}
+
+#[test]
+fn every_listener_is_shifted_but_those_on_port_0() {
+    let config = load("", &[("QGX_BACK_LISTEN", "127.0.0.1:0")], &[("port_offset", "100")]).unwrap();
+    let Listen { front, back, ingestion, management } = config.listen;
+    assert_eq!(
+        [front, back, ingestion, management].map(|address| address.port()),
+        [31_180, 0, 31_201, 31_200]
+    );
+}
+
+#[test]
+fn all_mistakes_come_at_once_with_name_and_remedy() {
+    check_wrong(
+        "worker_thread = 3\nport_offset = \"many\"",
+        &[("QGX_ROLES", "front,chef"), ("QGX_SECRET_KEYS", "short-but-secret"), ("QGX_TLS_CERT", "/x")],
+        &[("public_url", "qgx.example.com/app")],
+        &[
+            "did you mean worker_threads?",
+            "port_offset is \"many\"; give a whole number",
+            "QGX_ROLES has \"chef\"; give all",
+            "QGX_SECRET_KEYS has key 1 that is not 32 bytes",
+            "QGX_TLS_CERT is set without tls_key",
+            "--public-url is",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_secret_is_not_repeated() {
+    let message = load("", &[("QGX_SECRET_KEYS", "hunter2"), ("QGX_OWNER_PASSWORD", "hunter3")], &[])
+        .unwrap_err()
+        .to_string();
+    assert!(!message.contains("hunter"), "{message}");
+}
+
+#[test]
+fn other_stores_and_split_roles_are_refused_with_the_remedy() {
+    check_wrong(
+        "",
+        &[("QGX_DATABASE_URL", "mysql://qgx:pass@db/qgx")],
+        &[],
+        &["QGX_DATABASE_URL", "does not support yet; give embedded:", "mysql://********@db/qgx"],
+    );
+    check_wrong("", &[], &[("roles", "front,back")], &["--roles splits the roles", "use --roles all"]);
+}
+
+#[test]
+fn what_is_printed_is_redacted() {
+    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+    let (_dir, given) = given("", &[("QGX_SECRET_KEYS", &key), ("QGX_OWNER_PASSWORD", "correct horse")], &[]);
+    let layers = Layers::read(&given, &mut Vec::new());
+    for shown in [reference::effective(&layers), reference::effective_json(&layers).to_string()] {
+        assert!(!shown.contains(&key) && !shown.contains("correct horse"), "{shown}");
+        assert!(shown.contains("********"));
+    }
+}
+
+#[test]
+fn keys_are_unique_and_the_example_is_toml() {
+    let keys: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.key).collect();
+    assert_eq!(keys.len(), VARIABLES.len());
+    let uncommented: String = reference::toml_example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    load(&uncommented, &[], &[]).unwrap();
+}
+
+#[test]
+fn the_generated_files_are_current() {
+    fn check(path: &str, expect: &str, command: &str) {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let found = std::fs::read_to_string(format!("{root}/{path}")).unwrap_or_default();
+        assert!(found == expect, "{path} is out of date; run: {command}");
+    }
+    check(
+        "qgx.toml.example",
+        &reference::toml_example(),
+        "cargo run -p server -- config --example > qgx.toml.example",
+    );
+    check(
+        "docs/settings.md",
+        &reference::markdown(),
+        "cargo run -p server -- config --reference > docs/settings.md",
+    );
+}

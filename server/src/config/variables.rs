@@ -1,0 +1,239 @@
+//! The one list of settings. Everything else is derived from it: the names in the environment and in
+//! `qgx.toml`, the redaction of secrets, `qgx.toml.example` and the reference page.
+
+/// A setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its key in `qgx.toml`; in the environment it is `QGX_` and the key in capitals.
+    pub key: &'static str,
+    /// What holds where nobody says otherwise, as it would stand in the environment; empty is "not set".
+    pub default: &'static str,
+    /// What it does, for the reference page.
+    pub doc: &'static str,
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// How it is shown.
+    pub shown: Shown,
+}
+
+/// Whether a value may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// As it is.
+    Plain,
+    /// Only that it is set.
+    Redacted,
+    /// An address whose password is hidden.
+    Address,
+}
+
+impl Variable {
+    /// The name in the environment.
+    pub fn env(&self) -> String {
+        format!("QGX_{}", self.key.to_ascii_uppercase())
+    }
+
+    /// The setting with this key.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        VARIABLES.iter().find(|variable| variable.key == key)
+    }
+
+    /// A value as people may see it.
+    pub fn redact(&self, value: &str) -> String {
+        match self.shown {
+            _ if value.is_empty() => String::new(),
+            Shown::Plain => value.to_owned(),
+            Shown::Redacted => "********".to_owned(),
+            Shown::Address => match (value.find("://"), value.rfind('@')) {
+                (Some(scheme), Some(at)) if scheme + 3 < at => {
+                    format!("{}********{}", &value[..scheme + 3], &value[at..])
+                }
+                _ => value.to_owned(),
+            },
+        }
+    }
+}
+
+const fn plain(group: &'static str, key: &'static str, default: &'static str, doc: &'static str) -> Variable {
+    Variable { key, default, doc, group, shown: Shown::Plain }
+}
+
+const fn secret(group: &'static str, key: &'static str, doc: &'static str) -> Variable {
+    Variable { key, default: "", doc, group, shown: Shown::Redacted }
+}
+
+const fn address(
+    group: &'static str,
+    key: &'static str,
+    default: &'static str,
+    doc: &'static str,
+) -> Variable {
+    Variable { key, default, doc, group, shown: Shown::Address }
+}
+
+const PROCESS: &str = "Process";
+const LISTENERS: &str = "Listeners";
+const STORES: &str = "Stores";
+const WEB: &str = "Web and API";
+const ACCESS: &str = "Access";
+const INGESTION: &str = "Ingestion";
+const TELEMETRY: &str = "Telemetry";
+
+/// Every setting, in the order of the reference page.
+pub const VARIABLES: &[Variable] = &[
+    plain(
+        PROCESS,
+        "roles",
+        "all",
+        "What this process does: `all`, or some of `front`, `back`, `ingestion`, `processor`, separated by commas. \
+         Embedded stores belong to one process, so that with them only `all` is possible.",
+    ),
+    plain(
+        PROCESS,
+        "data_dir",
+        "",
+        "Where the embedded stores, the control socket and the generated keys live. Not set: `qgx` in \
+         `$XDG_DATA_HOME`, or `~/.local/share/qgx`.",
+    ),
+    plain(PROCESS, "worker_threads", "", "Threads of the runtime. Not set: one a processor, at least two."),
+    plain(
+        PROCESS,
+        "drain_grace_secs",
+        "25",
+        "How long a stopping process finishes what it has begun. Keep it below the orchestrator's grace period.",
+    ),
+    plain(
+        PROCESS,
+        "self_monitor",
+        "true",
+        "Whether `qgx serve` on embedded stores also watches its own machine, as `qgx agent` does.",
+    ),
+    plain(PROCESS, "self_monitor_secs", "5", "Seconds between two measurements of its own machine."),
+    plain(LISTENERS, "port_offset", "0", "Added to the port of every listener but those on port 0."),
+    plain(LISTENERS, "front_listen", "0.0.0.0:31080", "The user web."),
+    plain(LISTENERS, "back_listen", "0.0.0.0:31090", "The REST API."),
+    plain(LISTENERS, "ingestion_listen", "0.0.0.0:31101", "Data by TCP, every protocol."),
+    plain(
+        LISTENERS,
+        "management",
+        "127.0.0.1:31100",
+        "`/livez`, `/readyz`, `/metrics`, `/buildinfo`, `/loglevel`. Without access control: never make it public.",
+    ),
+    plain(
+        LISTENERS,
+        "tls_cert",
+        "",
+        "Certificate chain (PEM) for the web, API and TCP ports; goes with `tls_key`.",
+    ),
+    plain(LISTENERS, "tls_key", "", "Private key (PEM) of `tls_cert`."),
+    plain(
+        LISTENERS,
+        "tls_self_signed",
+        "false",
+        "Make a certificate for `localhost` and this machine's name, kept in the data directory. For trials: \
+         browsers warn about it.",
+    ),
+    plain(
+        LISTENERS,
+        "trusted_proxies",
+        "",
+        "Addresses or networks (CIDR), separated by commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are \
+         believed.",
+    ),
+    address(
+        STORES,
+        "database_url",
+        "embedded:",
+        "The SQL store: `embedded:` is SQLite in the data directory.",
+    ),
+    address(
+        STORES,
+        "broker_url",
+        "embedded:",
+        "The broker: `embedded:` is a durable log in the data directory.",
+    ),
+    address(
+        STORES,
+        "search_url",
+        "embedded:",
+        "The event index: `embedded:` is tantivy in the data directory.",
+    ),
+    plain(
+        STORES,
+        "broker_max_bytes",
+        "21474836480",
+        "Size at which the embedded log takes no more until the processor has caught up.",
+    ),
+    plain(
+        STORES,
+        "broker_retention_hours",
+        "24",
+        "How long the embedded log keeps what is already processed.",
+    ),
+    plain(
+        WEB,
+        "public_url",
+        "",
+        "Address of the user web as browsers see it, such as `https://qgx.example.com`. Needed behind a proxy that \
+         changes host or port: requests that change something are accepted from here.",
+    ),
+    plain(
+        WEB,
+        "api_public_url",
+        "",
+        "Address of the REST API as programs see it, for links and examples. Not set: the port of `back_listen` on \
+         the host asked for.",
+    ),
+    plain(
+        WEB,
+        "ingest_public_address",
+        "",
+        "`HOST:PORT` that devices send to, for the instructions on the Connect page. Not set: the port of \
+         `ingestion_listen` on the host asked for.",
+    ),
+    plain(WEB, "http_connections_max", "4096", "Open connections a web or API listener holds."),
+    plain(WEB, "api_requests_per_sec", "50", "Requests a second for each token or person, in the long run."),
+    plain(WEB, "api_requests_burst", "200", "Requests at once for each token or person."),
+    plain(WEB, "ingest_body_max_bytes", "16777216", "Largest body of `POST /api/v1/ingest`."),
+    plain(WEB, "session_days", "14", "Days without a visit after which a browser must sign in again."),
+    plain(ACCESS, "owner_email", "owner@localhost", "E-mail of the owner that the first start makes."),
+    secret(
+        ACCESS,
+        "owner_password",
+        "Password of the owner that the first start makes. Not set: one is generated, and printed once on a \
+         terminal, else written to `owner-password` in the data directory.",
+    ),
+    secret(
+        ACCESS,
+        "secret_keys",
+        "Keys of 32 bytes in base64, separated by commas: the first seals, all open. Not set: one is generated in \
+         the data directory.",
+    ),
+    plain(
+        ACCESS,
+        "loopback_default_tenant",
+        "true",
+        "On embedded stores with the default tenant alone: a TCP connection from this machine needs no credential.",
+    ),
+    plain(INGESTION, "ingest_frame_max_bytes", "1048576", "Largest record."),
+    plain(INGESTION, "ingest_connections_max", "10000", "Open connections in all."),
+    plain(INGESTION, "ingest_connections_per_address", "1000", "Open connections from one address."),
+    plain(INGESTION, "ingest_handshake_secs", "10", "Seconds a new connection has to say who it is."),
+    plain(INGESTION, "ingest_idle_secs", "600", "Seconds of silence after which a connection is closed."),
+    plain(
+        INGESTION,
+        "ingest_memory_bytes",
+        "67108864",
+        "Bytes of records in memory between socket and log; readers wait for it.",
+    ),
+    plain(INGESTION, "ingest_fields_max", "256", "Most fields of an event."),
+    plain(INGESTION, "ingest_depth_max", "8", "Deepest nesting of an event."),
+    plain(
+        TELEMETRY,
+        "log_level",
+        "info",
+        "`off`, `error`, `warn`, `info`, `debug` or `trace`, or by part: `info,ingest=debug`. Changeable at run time \
+         by `PUT /loglevel` on the management listener.",
+    ),
+    plain(TELEMETRY, "log_format", "text", "`text` for people or `json` for machines, on standard error."),
+];

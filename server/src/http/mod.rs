@@ -1,0 +1,21 @@
+//! What every HTTP listener shares: the accept loop, TLS, and the middleware, assembled in [`stack`].
+
+pub mod actor;
+pub mod csrf;
+pub mod extract;
+pub mod headers;
+pub mod idempotency;
+pub mod listener;
+pub mod origin;
+pub mod problem;
+pub mod rate;
+pub mod red;
+pub mod session;
+pub mod session_store;
+pub mod stack;
+pub mod tls;
+
+pub use actor::Caller;
+pub use origin::RequestOrigin;
+pub use problem::{ApiError, ProblemExt};
+pub use stack::{HttpState, Site};
