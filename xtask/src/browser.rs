@@ -11,9 +11,9 @@ fn pictures_dir() -> std::path::PathBuf {
 }
 
 fn chromium() -> Option<std::path::PathBuf> {
-    std::env::var_os("QGX_CHROMIUM")
-        .map(Into::into)
-        .or_else(|| ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| process::which(name)))
+    std::env::var_os("QGX_CHROMIUM").map(Into::into).or_else(|| {
+        ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| process::which(name))
+    })
 }
 
 /// Runs the browser tests.

@@ -10,13 +10,15 @@ const NODE_MAJOR: u32 = 20;
 pub fn check() -> anyhow::Result<()> {
     let mut missing = Vec::new();
     if which("cc").is_none() && which("clang").is_none() && which("gcc").is_none() {
-        missing.push("a C compiler is missing: install one (Debian: apt install gcc; macOS: xcode-select --install)".to_owned());
+        missing.push(
+            "a C compiler is missing: install one (Debian: apt install gcc; macOS: xcode-select --install)"
+                .to_owned(),
+        );
     }
     match node_major() {
         Some(major) if major >= NODE_MAJOR => {}
-        Some(major) => missing.push(format!(
-            "Node {major} is too old: install Node {NODE_MAJOR} or newer from nodejs.org"
-        )),
+        Some(major) => missing
+            .push(format!("Node {major} is too old: install Node {NODE_MAJOR} or newer from nodejs.org")),
         None => missing.push(format!("Node is missing: install Node {NODE_MAJOR} or newer from nodejs.org")),
     }
     if which("npm").is_none() {

@@ -19,9 +19,9 @@ pub fn target_dir() -> PathBuf {
 
 /// The user's cache folder for QGX's tools; every clone finds what another installed.
 pub fn cache_dir() -> anyhow::Result<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"))
-    });
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     Ok(base.context("neither HOME nor XDG_CACHE_HOME is set: set one of them")?.join("qgx"))
 }
 
@@ -94,7 +94,12 @@ impl Run {
     pub fn output(&mut self) -> anyhow::Result<String> {
         let output = self.0.stdin(Stdio::null()).output().with_context(|| self.cannot_start())?;
         if !output.status.success() {
-            bail!("{} ended with {}\n{}", self.line(), output.status, String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "{} ended with {}\n{}",
+                self.line(),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -62,7 +62,8 @@ pub fn run(extent: Extent) -> anyhow::Result<()> {
     let mut total = Tally::default();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     for step in STEPS {
-        let chosen = extent.only.is_empty() || extent.only.iter().any(|word| step.name.contains(word.as_str()));
+        let chosen =
+            extent.only.is_empty() || extent.only.iter().any(|word| step.name.contains(word.as_str()));
         if !chosen || (step.long_only && !extent.long) {
             continue;
         }

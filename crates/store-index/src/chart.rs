@@ -5,12 +5,10 @@ use crate::column::number_column;
 use crate::error::failed;
 use crate::scan::{Scan, Window};
 use domain::api::{Aggregate, Extremes};
-use domain::query::Query;
+use domain::query::{Field, Query};
 use domain::{Level, SourceKey, TenantId, TimeRange, Timestamp};
 use std::collections::{HashMap, HashSet};
-use store::index::{
-    IndexError, LevelCounts, NumericAggregation, NumericResult, NumericSeries, ReadLimit,
-};
+use store::index::{IndexError, LevelCounts, NumericAggregation, NumericResult, NumericSeries, ReadLimit};
 use tantivy::columnar::StrColumn;
 use tantivy::{DocId, SegmentReader};
 
@@ -153,7 +151,9 @@ pub(crate) fn aggregate(
     limit: &ReadLimit,
 ) -> Result<NumericResult, IndexError> {
     let buckets = Buckets::new(&request.edges);
-    let Some(range) = buckets.range() else { return Ok(NumericResult { series: Vec::new(), extremes: None }) };
+    let Some(range) = buckets.range() else {
+        return Ok(NumericResult { series: Vec::new(), extremes: None });
+    };
     let cells = request.max_series.saturating_mul(buckets.len());
     if cells > MAX_CELLS {
         return Err(IndexError::TooLarge(format!(
@@ -162,18 +162,131 @@ pub(crate) fn aggregate(
             buckets.len()
         )));
     }
-    let name = request.metric.replace('.', "/");
+    let Field::Named(name) = Field::parse(&request.metric) else {
+        return Ok(NumericResult { series: Vec::new(), extremes: None });
+    };
+    let values = Values { snapshots, tenant, query: &request.query, name: &name, range, limit };
     let wanted: HashSet<&str> = request.sources.iter().map(SourceKey::as_str).collect();
-    let mut values = Values { snapshots, tenant, query: &request.query, name: &name, range, limit };
+    let mut sources = Sources { by_name: HashMap::new(), all: wanted.is_empty(), wanted };
+    let mut counts: Vec<u64> = Vec::new();
+    let mut extremes = None;
+    values.each(&mut sources, |source, value, (ts, _)| {
+        if counts.len() <= source {
+            counts.resize(source + 1, 0);
+        }
+        counts[source] += 1;
+        widen(&mut extremes, value, ts);
+    })?;
 
-    let mut counts = HashMap::<String, u64>::new();
-    let mut extremes: Option<Extremes> = None;
-    values.each(
-        |source| {
-            (wanted.is_empty() || wanted.contains(source)).then(|| counts.entry(source.to_owned()).or_default();)
-        },
-        |_, _, _| {},
-    )?;
-    let _ = (&mut extremes, &mut values);
-    unreachable!()
+    let mut most = sources
+        .by_name
+        .into_iter()
+        .filter(|(_, i)| counts.get(*i).is_some_and(|c| *c > 0))
+        .collect::<Vec<_>>();
+    most.sort_by(|(a, i), (b, j)| counts[*j].cmp(&counts[*i]).then_with(|| a.cmp(b)));
+    most.truncate(request.max_series);
+    let names = most.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
+    let mut chosen = Sources { by_name, all: false, wanted: HashSet::new() };
+    let mut sums = vec![Sums::default(); names.len() * buckets.len()];
+    values.each(&mut chosen, |source, value, at| {
+        sums[source * buckets.len() + buckets.of(at.0)].add(value, at);
+    })?;
+
+    let series = names
+        .iter()
+        .zip(sums.chunks(buckets.len()))
+        .filter_map(|(name, sums)| {
+            let values = sums.iter().map(|sums| sums.value(request.aggregate)).collect();
+            Some(NumericSeries { source: SourceKey::new(name).ok()?, values })
+        })
+        .collect();
+    Ok(NumericResult { series, extremes })
+}
+
+fn widen(extremes: &mut Option<Extremes>, value: f64, ts: i64) {
+    let at = Timestamp::from_nanos(ts);
+    let found = extremes.get_or_insert(Extremes { min: value, min_at: at, max: value, max_at: at });
+    // Of equal values the earliest, so that the answer does not depend on the order of reading.
+    if value < found.min || (value == found.min && at < found.min_at) {
+        (found.min, found.min_at) = (value, at);
+    }
+    if value > found.max || (value == found.max && at < found.max_at) {
+        (found.max, found.max_at) = (value, at);
+    }
+}
+
+/// Numbers for the sources of a pass.
+struct Sources<'a> {
+    by_name: HashMap<String, usize>,
+    /// Every source gets a number.
+    all: bool,
+    /// Otherwise these do, and those that have one.
+    wanted: HashSet<&'a str>,
+}
+
+impl Sources<'_> {
+    fn number(&mut self, name: &str) -> Option<usize> {
+        if let Some(number) = self.by_name.get(name) {
+            return Some(*number);
+        }
+        (self.all || self.wanted.contains(name)).then(|| {
+            let number = self.by_name.len();
+            self.by_name.insert(name.to_owned(), number);
+            number
+        })
+    }
+
+    /// The numbers by a segment's ordinals.
+    fn of_segment(&mut self, column: &StrColumn) -> Result<Vec<Option<usize>>, IndexError> {
+        let mut numbers = Vec::with_capacity(column.dictionary().num_terms());
+        let mut names = column.dictionary().stream().map_err(failed)?;
+        while names.advance() {
+            numbers.push(std::str::from_utf8(names.key()).ok().and_then(|name| self.number(name)));
+        }
+        Ok(numbers)
+    }
+}
+
+/// The values of a number.
+struct Values<'a> {
+    snapshots: &'a [Snapshot],
+    tenant: &'a TenantId,
+    query: &'a Query,
+    name: &'a str,
+    range: TimeRange,
+    limit: &'a ReadLimit,
+}
+
+impl Values<'_> {
+    /// Visits every value with its source's number, its `ts` and its arrival.
+    fn each(
+        &self,
+        sources: &mut Sources<'_>,
+        mut visit: impl FnMut(usize, f64, (i64, i64)),
+    ) -> Result<(), IndexError> {
+        for snapshot in self.snapshots {
+            let scan = Scan::new(snapshot, self.tenant, self.query, Window::Inside(self.range), self.limit)?;
+            for segment in scan.segments() {
+                let Some(values) = number_column(segment, self.name).map_err(failed)? else { continue };
+                let columns = segment.fast_fields();
+                let ts = columns.i64("ts").map_err(failed)?;
+                let received_at = columns.i64("received_at").map_err(failed)?;
+                let Some(source) = columns.str("source").map_err(failed)? else { continue };
+                let numbers = sources.of_segment(&source)?;
+                let mut visit_doc = |doc: DocId| {
+                    let number = source.ords().first(doc).and_then(|ord| numbers[ord as usize])?;
+                    let at = (ts.first(doc)?, received_at.first(doc)?);
+                    values.values_for_doc(doc).for_each(|value| visit(number, value, at));
+                    Some(())
+                };
+                scan.each(segment, |docs| {
+                    for doc in docs {
+                        visit_doc(*doc);
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -6,8 +6,8 @@ use domain::event::StoredEvent;
 use domain::text::fold_into;
 use domain::{EventId, EventKind};
 use std::ops::Range;
-use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 use tantivy::schema::Field;
+use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 
 /// Strings are counted in facets by at most this many bytes.
 pub(crate) const FACET_BYTES: usize = 1_024;
@@ -74,7 +74,8 @@ impl EventDoc {
         let source = self.keep(&event.source);
         let source_key = self.keep_with(|text| fold_into(&event.source, text));
         let level = event.level.map_or(NO_LEVEL, |level| u64::from(level.rank()));
-        let has = if event.message.is_some() { HAS_MESSAGE } else { 0 } | if event.raw.is_some() { HAS_RAW } else { 0 };
+        let has = if event.message.is_some() { HAS_MESSAGE } else { 0 }
+            | if event.raw.is_some() { HAS_RAW } else { 0 };
         self.values.extend([
             (layout.tenant, Leaf::Term(tenant)),
             (layout.id, Leaf::Id),
@@ -186,7 +187,9 @@ impl<'a> Iterator for FieldValues<'a> {
     type Item = (Field, EventValue<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.values.next().map(|&(field, leaf)| (field, EventValue { doc: self.doc, value: Scalar::Field(leaf) }))
+        self.values
+            .next()
+            .map(|&(field, leaf)| (field, EventValue { doc: self.doc, value: Scalar::Field(leaf) }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -209,7 +212,9 @@ impl<'a> Value<'a> for EventValue<'a> {
         let leaf = match self.value {
             Scalar::Number(v) => ReferenceValueLeaf::F64(v),
             Scalar::Bool(v) => ReferenceValueLeaf::Bool(v),
-            Scalar::Text(span) | Scalar::Field(Leaf::Text(span)) => ReferenceValueLeaf::Str(self.doc.part(span)),
+            Scalar::Text(span) | Scalar::Field(Leaf::Text(span)) => {
+                ReferenceValueLeaf::Str(self.doc.part(span))
+            }
             Scalar::Field(Leaf::Term(span)) => ReferenceValueLeaf::Bytes(self.doc.part(span).as_bytes()),
             Scalar::Field(Leaf::Id) => ReferenceValueLeaf::Bytes(&self.doc.id),
             Scalar::Field(Leaf::Json) => ReferenceValueLeaf::Bytes(&self.doc.json),

@@ -50,7 +50,9 @@ pub(crate) fn export(
     };
     futures::stream::once(started)
         .flat_map(|receiver| {
-            futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) })
+            futures::stream::unfold(receiver, |mut receiver| async {
+                Some((receiver.recv().await?, receiver))
+            })
         })
         .flat_map(|chunk| {
             futures::stream::iter(match chunk {
@@ -94,7 +96,6 @@ fn pass(
 ) -> Result<Page, IndexError> {
     let ExportRequest { tenant, query, range, order } = request;
     let limit = ReadLimit::within(TIME_A_CHUNK, cancel.clone());
-    let request =
-        PageRequest { tenant, query, range: *range, order: *order, limit: PLACES_A_PASS, after };
+    let request = PageRequest { tenant, query, range: *range, order: *order, limit: PLACES_A_PASS, after };
     page(snapshots, &request, Total::Skipped, &limit)
 }

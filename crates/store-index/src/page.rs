@@ -24,14 +24,17 @@ struct Rank {
 
 impl Rank {
     fn of(key: SortKey, order: Order) -> Self {
-        Self { ts: key.ts.as_nanos(), received_at: key.received_at.as_nanos(), id: id_halves(key.id) }.turned(order)
+        Self { ts: key.ts.as_nanos(), received_at: key.received_at.as_nanos(), id: id_halves(key.id) }
+            .turned(order)
     }
 
     /// Complements turn the order of whole numbers round, and back.
     fn turned(self, order: Order) -> Self {
         match order {
             Order::Asc => self,
-            Order::Desc => Self { ts: !self.ts, received_at: !self.received_at, id: (!self.id.0, !self.id.1) },
+            Order::Desc => {
+                Self { ts: !self.ts, received_at: !self.received_at, id: (!self.id.0, !self.id.1) }
+            }
         }
     }
 
@@ -196,7 +199,8 @@ struct Top {
 
 impl Top {
     fn has_no_place_from(&self, best: i64) -> bool {
-        self.worst_first.len() >= self.size && self.worst_first.peek().is_some_and(|worst| worst.rank.ts < best)
+        self.worst_first.len() >= self.size
+            && self.worst_first.peek().is_some_and(|worst| worst.rank.ts < best)
     }
 
     fn offer(&mut self, part: &Part, doc: DocId, order: Order) {

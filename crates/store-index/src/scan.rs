@@ -169,7 +169,8 @@ fn is_one_term(expr: &Expr) -> bool {
 }
 
 fn outside(range: TimeRange, received_since: i64) -> BooleanQuery {
-    let time = |column, within| Box::new(ColumnTest::Time { column, within }) as Box<dyn tantivy::query::Query>;
+    let time =
+        |column, within| Box::new(ColumnTest::Time { column, within }) as Box<dyn tantivy::query::Query>;
     let before = time("ts", i64::MIN..=range.from.as_nanos().saturating_sub(1));
     let after = time("ts", range.to.as_nanos()..=i64::MAX);
     let either = BooleanQuery::new(vec![(Occur::Should, before), (Occur::Should, after)]);

@@ -20,7 +20,8 @@ use domain::text::fold_into;
 use std::fmt::Write;
 use std::sync::OnceLock;
 use tantivy::schema::{
-    BytesOptions, Field, IndexRecordOption, JsonObjectOptions, NumericOptions, Schema, TextFieldIndexing, TextOptions,
+    BytesOptions, Field, IndexRecordOption, JsonObjectOptions, NumericOptions, Schema, TextFieldIndexing,
+    TextOptions,
 };
 
 /// The value of column `level` for events without one: one above the most severe.
@@ -117,9 +118,9 @@ pub(crate) fn push_exact(out: &mut String, name: &str, value: &str) {
     fold_into(value, out);
     if out.len() - from > WHOLE_VALUE {
         let length = out.len() - from;
-        let hash = out[from..]
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = out[from..].bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         out.truncate(from + out[from..].floor_char_boundary(WHOLE_VALUE));
         // Writing to a string cannot fail.
         let _ = write!(out, "\0{length}\0{hash:016x}");

@@ -38,11 +38,12 @@ impl Translator<'_> {
                 Field::Named(name) => number(name, numbers_within(*comparison, *value)),
                 _ => Box::new(EmptyQuery),
             },
-            Expr::Level { comparison, level } => {
-                ranks_within("level", (0..Level::ALL.len() as u64).filter(|rank| {
+            Expr::Level { comparison, level } => ranks_within(
+                "level",
+                (0..Level::ALL.len() as u64).filter(|rank| {
                     Level::from_rank(*rank as u8).is_some_and(|own| comparison.holds(&own, level))
-                }))
-            }
+                }),
+            ),
             Expr::Time { field, comparison, at } => time(field, *comparison, *at),
         }
     }
@@ -95,14 +96,12 @@ impl Translator<'_> {
                 Err(_) => Box::new(EmptyQuery),
             },
             Field::Source => term(self.layout.source_key, folded.as_bytes()),
-            Field::Kind => ranks_within(
-                "kind",
-                KINDS.into_iter().filter(|kind| kind.name() == folded).map(kind_rank),
-            ),
-            Field::Level => ranks_within(
-                "level",
-                Level::parse(&folded).into_iter().map(|level| u64::from(level.rank())),
-            ),
+            Field::Kind => {
+                ranks_within("kind", KINDS.into_iter().filter(|kind| kind.name() == folded).map(kind_rank))
+            }
+            Field::Level => {
+                ranks_within("level", Level::parse(&folded).into_iter().map(|level| u64::from(level.rank())))
+            }
             Field::Message => self.message(Test::Message(folded.clone()), &query_terms(value)),
             Field::Ts | Field::ReceivedAt => match Timestamp::parse(value) {
                 Ok(at) => time(field, Comparison::Equal, at),
@@ -166,8 +165,7 @@ impl Translator<'_> {
 
     fn message(&self, test: Test, sure: &[QueryTerm]) -> Box<dyn Query> {
         let has_message = Box::new(ColumnTest::Has { bit: HAS_MESSAGE });
-        let candidates =
-            if sure.is_empty() { has_message as Box<dyn Query> } else { self.text(sure, false) };
+        let candidates = if sure.is_empty() { has_message as Box<dyn Query> } else { self.text(sure, false) };
         Box::new(Verified { candidates, test: Arc::new(test), limit: self.limit.clone() })
     }
 

@@ -59,8 +59,13 @@ impl Weight for VerifiedWeight {
             }
             Test::Message(_) | Test::MessagePrefix(_) => Source::Events(reader.get_store_reader(4)?),
         };
-        let mut docs =
-            VerifiedDocs { candidates, source, test: self.test.clone(), limit: self.limit.clone(), looked_at: 0 };
+        let mut docs = VerifiedDocs {
+            candidates,
+            source,
+            test: self.test.clone(),
+            limit: self.limit.clone(),
+            looked_at: 0,
+        };
         docs.find();
         Ok(Box::new(ConstScorer::new(docs, boost)))
     }

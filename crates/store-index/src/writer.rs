@@ -61,7 +61,12 @@ impl Writers {
         for IndexEntry { partition, record } in batch {
             let Some(class) = Class::parse(&record.route.class) else {
                 let reason = format!("no such retention class: {}", record.route.class);
-                written.rejected.push(Rejected { partition, offset: record.offset, code: "bad_class", reason });
+                written.rejected.push(Rejected {
+                    partition,
+                    offset: record.offset,
+                    code: "bad_class",
+                    reason,
+                });
                 continue;
             };
             let event = match StoredEvent::parse(&record.payload) {

@@ -44,17 +44,31 @@ impl Groups {
         let path = dir.join("groups");
         let now = match fs::read_to_string(&path) {
             Ok(text) => parse(&text).ok_or_else(|| {
-                BrokerError::Failed(format!("{} is damaged; move it away to start groups at 0", path.display()))
+                BrokerError::Failed(format!(
+                    "{} is damaged; move it away to start groups at 0",
+                    path.display()
+                ))
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Offsets::new(),
             Err(error) => return Err(BrokerError::Failed(format!("{}: {error}", path.display()))),
         };
         let state = State { durable: now.clone(), now, ..State::default() };
-        Ok(Arc::new(Self { path, state: Mutex::new(state), changed: Condvar::new(), writing: Mutex::new(()) }))
+        Ok(Arc::new(Self {
+            path,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            writing: Mutex::new(()),
+        }))
     }
 
     /// Notes what a group has done.
-    pub fn commit(&self, group: &str, topic: Topic, partition: Partition, next: Offset) -> Result<(), BrokerError> {
+    pub fn commit(
+        &self,
+        group: &str,
+        topic: Topic,
+        partition: Partition,
+        next: Offset,
+    ) -> Result<(), BrokerError> {
         if group.is_empty() || group.chars().any(char::is_control) {
             return Err(BrokerError::Failed(format!("not a name of a group: {group:?}")));
         }
@@ -181,9 +195,11 @@ mod tests {
 
     #[test]
     fn the_file_is_whole_or_refused() {
-        let offsets: Offsets =
-            [(("처리 1".to_owned(), Topic::Events, 3), 42), (("crc".to_owned(), Topic::DeadLetters, 0), u64::MAX)]
-                .into();
+        let offsets: Offsets = [
+            (("처리 1".to_owned(), Topic::Events, 3), 42),
+            (("crc".to_owned(), Topic::DeadLetters, 0), u64::MAX),
+        ]
+        .into();
         let text = render(&offsets);
         assert_eq!(parse(&text), Some(offsets));
         assert_eq!(parse(&render(&Offsets::new())), Some(Offsets::new()));

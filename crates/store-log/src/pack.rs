@@ -60,7 +60,9 @@ impl Kind {
     fn covers(&self, origin: &Origin) -> bool {
         match (self, origin) {
             (Self::Unmarked, Origin::Unmarked) | (Self::Given, Origin::Given(_)) => true,
-            (Self::Stream(ours), Origin::Stream { stream, .. }) => Arc::ptr_eq(ours, stream) || ours == stream,
+            (Self::Stream(ours), Origin::Stream { stream, .. }) => {
+                Arc::ptr_eq(ours, stream) || ours == stream
+            }
             _ => false,
         }
     }
@@ -113,7 +115,8 @@ impl PackBuilder {
     /// Adds a record behind the others.
     pub fn push(&mut self, record: NewRecord) {
         let NewRecord { route, origin, token, payload } = record;
-        let fits = |run: &Run| Arc::ptr_eq(&run.route, &route) && run.token == token && run.kind.covers(&origin);
+        let fits =
+            |run: &Run| Arc::ptr_eq(&run.route, &route) && run.token == token && run.kind.covers(&origin);
         if !self.run.as_ref().is_some_and(fits) {
             self.end_run();
             self.run = Some(Run { route, token, kind: Kind::of(&origin), count: 0, sequence: 0 });

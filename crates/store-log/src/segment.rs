@@ -36,7 +36,7 @@ struct Mark {
 }
 
 /// A segment, as known in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Segment {
     /// Its number, from 1.
     pub id: u64,
@@ -52,15 +52,35 @@ pub struct Segment {
     pub len: u64,
     /// Where each partition stood when it began.
     pub begin: Vec<Stand>,
-    /// In order of place; empty where the file was not looked through yet.
-    marks: Vec<Mark>,
+    /// Empty where the file was not looked through yet.
+    pub marks: Marks,
+}
+
+/// Places in a segment from which reading may start, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Marks(Vec<Mark>);
+
+impl Marks {
+    /// Notes that a frame may start at `at`, with the partitions standing as given.
+    pub fn note(&mut self, at: u64, stands: &[Stand]) {
+        if self.0.last().is_none_or(|last| at >= last.at + MARK_EVERY) {
+            self.0.push(Mark { at, next: stands.iter().map(|it| it.offset).collect() });
+        }
+    }
+
+    /// From where to read to come to an offset of a partition; `None` where nothing is noted.
+    pub fn place_of(&self, partition: u32, offset: u64) -> Option<u64> {
+        let before = self.0.partition_point(|mark| mark.next[partition as usize] <= offset);
+        self.0.get(before.max(1) - 1).map(|mark| mark.at)
+    }
 }
 
 impl Segment {
     /// A new one. `last_at` starts at `created_at`.
     pub fn new(dir: &Path, id: u64, created_at: i64, begin: Vec<Stand>) -> Self {
         let len = head_len(begin.len());
-        let marks = vec![Mark { at: len, next: begin.iter().map(|it| it.offset).collect() }];
+        let mut marks = Marks::default();
+        marks.note(len, &begin);
         let path = dir.join(format!("{id:020}.seg"));
         Self { id, path, salt: fresh_salt(), created_at, last_at: created_at, len, begin, marks }
     }
@@ -110,7 +130,7 @@ impl Segment {
             last_at: created_at,
             len,
             begin: stands.chunks_exact(16).map(stand).collect(),
-            marks: Vec::new(),
+            marks: Marks::default(),
         }))
     }
 
@@ -128,29 +148,12 @@ impl Segment {
     pub fn frames(&self, from: u64) -> io::Result<Frames> {
         Ok(Frames::new(File::open(&self.path)?, self.salt, from, self.len))
     }
-
-    /// Notes that a frame may start at `at`, with the partitions standing as given.
-    pub fn mark(&mut self, at: u64, stands: &[Stand]) {
-        if self.marks.last().is_none_or(|last| at >= last.at + MARK_EVERY) {
-            self.marks.push(Mark { at, next: stands.iter().map(|it| it.offset).collect() });
-        }
-    }
-
-    /// From where to read to come to an offset of a partition; `None` where the segment was not looked through yet.
-    pub fn place_of(&self, partition: u32, offset: u64) -> Option<u64> {
-        let before = self.marks.partition_point(|mark| mark.next[partition as usize] <= offset);
-        self.marks.get(before.max(1) - 1).map(|mark| mark.at)
-    }
-
-    /// Takes over what [`look_through`] found.
-    pub fn learn(&mut self, seen: Survey) {
-        self.marks = seen.marks;
-    }
 }
 
 /// What a look through all frames of a segment shows.
 pub struct Survey {
-    marks: Vec<Mark>,
+    /// Places to start reading from.
+    pub marks: Marks,
     /// Where each partition stands after it.
     pub end: Vec<Stand>,
     /// The end of the last whole frame.
@@ -174,10 +177,9 @@ pub enum Bodies {
 pub fn look_through(segment: &Segment, bodies: Bodies) -> io::Result<Survey> {
     let mut frames = segment.frames(segment.body_at())?;
     let whole = segment.body_at();
-    let mut marker = Segment { marks: Vec::new(), path: PathBuf::new(), begin: segment.begin.clone(), ..*segment };
     let mut seen =
-        Survey { marks: Vec::new(), end: segment.begin.clone(), whole, last_at: None, damaged: 0 };
-    marker.mark(whole, &seen.end);
+        Survey { marks: Marks::default(), end: segment.begin.clone(), whole, last_at: None, damaged: 0 };
+    seen.marks.note(whole, &seen.end);
     while let Some(found) = frames.advance()? {
         let Some(stand) = seen.end.get_mut(found.head.partition as usize) else { continue };
         // A frame that goes back was never part of this log.
@@ -192,9 +194,8 @@ pub fn look_through(segment: &Segment, bodies: Bodies) -> io::Result<Survey> {
         seen.whole = found.at + found.head.size();
         seen.last_at = Some(seen.last_at.unwrap_or(i64::MIN).max(found.head.appended_at));
         seen.damaged = frames.damaged;
-        marker.mark(seen.whole, &seen.end);
+        seen.marks.note(seen.whole, &seen.end);
     }
-    seen.marks = marker.marks;
     Ok(seen)
 }
 

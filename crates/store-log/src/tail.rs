@@ -73,7 +73,8 @@ mod tests {
             tail.push(cached);
         }
         let check = |partition, offset, expect: Option<&[u64]>| {
-            let seen = tail.from(partition, offset).map(|packs| packs.map(|it| it.head.first).collect::<Vec<_>>());
+            let seen =
+                tail.from(partition, offset).map(|packs| packs.map(|it| it.head.first).collect::<Vec<_>>());
             assert_eq!(seen.as_deref(), expect, "partition {partition}, offset {offset}");
         };
         check(0, 0, None);

@@ -4,7 +4,7 @@
 //! names are written apart from, and before, the transaction that needs them.
 
 use crate::dialect::{Merge, Upsert, placeholders};
-use crate::pool::{Pool, Value};
+use crate::pool::{Pool, Value, values};
 use domain::{SourceKey, TenantId};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -50,6 +50,12 @@ fn remember<K: std::hash::Hash + Eq>(cache: &mut LruCache<K, i64>, most: NonZero
     cache.put(key, id);
 }
 
+async fn write(pool: &Pool, names: &Upsert, rows: Vec<Value>) -> SqlResult<()> {
+    let mut tx = pool.begin().await?;
+    tx.upsert(names, rows).await?;
+    tx.commit().await
+}
+
 fn lost(what: &str) -> SqlError {
     SqlError::Failed(format!("a {what} was written but is not there"))
 }
@@ -80,12 +86,13 @@ impl Names {
         if missing.is_empty() {
             return Ok(ids);
         }
-        let rows = missing
-            .iter()
-            .flat_map(|(tenant, sources)| sources.iter().flat_map(|s| [Value::from(*tenant), Value::from(*s)]));
-        let mut tx = pool.begin().await?;
-        tx.upsert(&SOURCE_IDS, rows.collect()).await?;
-        tx.commit().await?;
+        let mut rows = Vec::new();
+        for (tenant, sources) in &missing {
+            for source in sources {
+                rows.extend(values![*tenant, *source]);
+            }
+        }
+        write(pool, &SOURCE_IDS, rows).await?;
         for (tenant, sources) in missing {
             let found: HashMap<SourceKey, i64> = source_ids(pool, tenant, &sources).await?.into_iter().collect();
             for source in sources {
@@ -98,13 +105,13 @@ impl Names {
     }
 
     /// The numbers of series, in the order asked for, made where they have none.
-    pub async fn series(&self, pool: &Pool, wanted: &[(&TenantId, i64, &str)]) -> SqlResult<Vec<i64>> {
+    pub async fn series(&self, pool: &Pool, wanted: Vec<(&TenantId, i64, &str)>) -> SqlResult<Vec<i64>> {
         const NONE: i64 = -1;
         let mut ids = Vec::with_capacity(wanted.len());
         let mut missing = HashMap::<(i64, &TenantId), HashSet<&str>>::new();
         {
             let mut known = self.series.lock();
-            for (tenant, source, metric) in wanted {
+            for (tenant, source, metric) in &wanted {
                 let id = known.get(&(*source, Box::from(*metric))).copied();
                 if id.is_none() {
                     missing.entry((*source, tenant)).or_default().insert(metric);
@@ -115,12 +122,13 @@ impl Names {
         if missing.is_empty() {
             return Ok(ids);
         }
-        let rows = missing.iter().flat_map(|((source, tenant), metrics)| {
-            metrics.iter().flat_map(|m| [Value::from(*source), Value::from(*m), Value::from(*tenant)])
-        });
-        let mut tx = pool.begin().await?;
-        tx.upsert(&SERIES_IDS, rows.collect()).await?;
-        tx.commit().await?;
+        let mut rows = Vec::new();
+        for ((source, tenant), metrics) in &missing {
+            for metric in metrics {
+                rows.extend(values![*source, *metric, *tenant]);
+            }
+        }
+        write(pool, &SERIES_IDS, rows).await?;
         let mut found = HashMap::<SeriesName, i64>::new();
         for ((source, _), metrics) in missing {
             let metrics: Vec<_> = metrics.into_iter().collect();
@@ -129,13 +137,14 @@ impl Names {
                     String::from("SELECT metric, series_id FROM series WHERE source_id = ? AND metric IN (");
                 placeholders(&mut sql, chunk.len());
                 sql.push(')');
-                let values = std::iter::once(source.into()).chain(chunk.iter().map(|m| (*m).into())).collect();
-                for row in pool.rows(sql, values).await? {
+                let mut bound = values![source];
+                bound.extend(chunk.iter().map(|metric| Value::from(*metric)));
+                for row in pool.rows(sql, bound).await? {
                     found.insert((source, row.text(0)?.into()), row.int(1)?);
                 }
             }
         }
-        for (id, (_, source, metric)) in ids.iter_mut().zip(wanted) {
+        for (id, (_, source, metric)) in ids.iter_mut().zip(&wanted) {
             if *id == NONE {
                 *id = *found.get(&(*source, Box::from(*metric))).ok_or_else(|| lost("series"))?;
             }
@@ -158,8 +167,9 @@ pub(crate) async fn source_ids(
             String::from("SELECT source_key, source_id FROM source_ids WHERE tenant_key = ? AND source_key IN (");
         placeholders(&mut sql, chunk.len());
         sql.push(')');
-        let values = std::iter::once(tenant.into()).chain(chunk.iter().map(|s| (*s).into())).collect();
-        for row in pool.rows(sql, values).await? {
+        let mut bound = values![tenant];
+        bound.extend(chunk.iter().map(|source| Value::from(*source)));
+        for row in pool.rows(sql, bound).await? {
             found.push((row.source(0)?, row.int(1)?));
         }
     }

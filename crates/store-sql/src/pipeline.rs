@@ -5,14 +5,14 @@ use crate::dialect::{Merge, Upsert, placeholders};
 use crate::expiry;
 use crate::names::{self, SourceIds};
 use crate::pool::{Tx, Value, values};
-use crate::rollups::hour_of;
+use crate::rollups::{HOUR, hour_of};
 use crate::sources::{IDS, minute_of, search_text};
 use async_trait::async_trait;
 use domain::{SourceKey, TenantId, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use store::broker::{Offset, Partition};
 use store::sql::pipeline::Flushed;
-use store::sql::{Flush, MetricPoint, Pipeline, SqlError, SqlResult};
+use store::sql::{Flush, MetricPoint, Pipeline, SqlError, SqlResult, StreamPosition};
 
 /// A source's interval until somebody sets another.
 const OFFLINE_AFTER_SECS: u32 = 300;
@@ -111,8 +111,8 @@ async fn applied_before(tx: &mut Tx, topic: &str, offsets: &[(Partition, Offset)
         .iter()
         .map(|row| Ok((row.small(0)?, row.count(1)?)))
         .collect::<SqlResult<HashMap<Partition, Offset>>>()?;
-    let behind = |(partition, next): &&(Partition, Offset)| stored.get(partition).is_some_and(|it| next <= it);
-    match offsets.iter().filter(behind).count() {
+    let behind = |(partition, next): &(Partition, Offset)| stored.get(partition).is_some_and(|it| next <= it);
+    match offsets.iter().filter(|it| behind(it)).count() {
         0 => Ok(Before::New),
         all if all == offsets.len() => Ok(Before::Applied),
         _ => Err(SqlError::Conflict("offset")),
@@ -142,7 +142,7 @@ impl SqlDatabase {
             .chain(of_latest)
             .map(|(tenant, source, metric)| (tenant, ids[&(tenant, source)], metric))
             .collect();
-        let series = self.names.series(&self.pool, &wanted).await?;
+        let series = self.names.series(&self.pool, wanted).await?;
         let (of_rollups, of_latest) = series.split_at(flush.rollups.len());
         let mut minutes: Vec<_> = of_rollups.iter().copied().zip(&flush.rollups).collect();
         minutes.sort_unstable_by_key(|(series, rollup)| (*series, rollup.minute));
@@ -225,6 +225,19 @@ async fn write_sources(tx: &mut Tx, flush: &Flush, ids: &SourceIds<'_>) -> SqlRe
     Ok(new_sources)
 }
 
+fn stream_rows(flush: &Flush, ids: &SourceIds<'_>) -> Vec<Value> {
+    let seen_until = hour_of(Timestamp::now()) + HOUR;
+    let row = |it: &StreamPosition| {
+        values![ids[&(&it.tenant, &it.source)], it.stream.as_str(), it.sequence, seen_until]
+    };
+    flush.streams.iter().flat_map(row).collect()
+}
+
+fn given_rows(flush: &Flush, ids: &SourceIds<'_>) -> Vec<Value> {
+    let rows = flush.given_ids.iter();
+    rows.flat_map(|(tenant, source, id, at)| values![ids[&(tenant, source)], id.as_str(), *at]).collect()
+}
+
 #[async_trait]
 impl Pipeline for SqlDatabase {
     async fn offsets(&self, topic: &str) -> SqlResult<Vec<(Partition, Offset)>> {
@@ -245,18 +258,11 @@ impl Pipeline for SqlDatabase {
         let new_sources = write_sources(&mut tx, flush, &ids).await?;
         tx.upsert(&ROLLUP_MINUTES, minutes).await?;
         tx.upsert(&LATEST_VALUES, latest).await?;
-        let seen_until = hour_of(Timestamp::now()) + 3_600_000_000_000;
-        let streams = flush.streams.iter().flat_map(|it| {
-            values![ids[&(&it.tenant, &it.source)], it.stream.as_str(), it.sequence, seen_until]
-        });
-        tx.upsert(&STREAMS, streams.collect()).await?;
-        let given = flush
-            .given_ids
-            .iter()
-            .flat_map(|(tenant, source, id, at)| values![ids[&(tenant, source)], id.as_str(), *at]);
-        tx.upsert(&GIVEN_IDS, given.collect()).await?;
-        let offsets = flush.offsets.iter().flat_map(|(partition, next)| values![topic, *partition, *next]);
-        tx.upsert(&OFFSETS, offsets.collect()).await?;
+        tx.upsert(&STREAMS, stream_rows(flush, &ids)).await?;
+        tx.upsert(&GIVEN_IDS, given_rows(flush, &ids)).await?;
+        let offsets = &flush.offsets;
+        let offsets = offsets.iter().flat_map(|(partition, next)| values![topic, *partition, *next]).collect();
+        tx.upsert(&OFFSETS, offsets).await?;
         tx.commit().await?;
         Ok(Flushed { new_sources })
     }
@@ -283,8 +289,9 @@ impl Pipeline for SqlDatabase {
                     let mut sql = String::from("SELECT given_id FROM given_ids WHERE source_id = ? AND given_id IN (");
                     placeholders(&mut sql, chunk.len());
                     sql.push(')');
-                    let bound = std::iter::once(number.into()).chain(chunk.iter().map(|id| (*id).into()));
-                    for row in self.pool.rows(sql, bound.collect()).await? {
+                    let mut bound = values![number];
+                    bound.extend(chunk.iter().map(|id| Value::from(*id)));
+                    for row in self.pool.rows(sql, bound).await? {
                         known.push((tenant.clone(), source.clone(), row.text(0)?));
                     }
                 }

@@ -10,7 +10,7 @@ use store::sql::SqlResult;
 use store::sql::sources::RollupQuery;
 
 const SECOND: i64 = 1_000_000_000;
-const HOUR: i64 = 60 * MINUTE;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Both tables, with the length of their steps.

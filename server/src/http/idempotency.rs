@@ -116,7 +116,7 @@ fn owner(ctx: &Ctx) -> Option<String> {
     match &ctx.actor {
         Actor::Token(token) => Some(format!("token {}", token.id)),
         Actor::Person(person) => Some(format!("person {} {}", person.user_id, person.tenant)),
-        Actor::Anonymous | Actor::Local => None,
+        Actor::Anonymous | Actor::Local(_) => None,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod rate;
 pub mod red;
 pub mod session;
 pub mod session_store;
+pub mod sse;
 pub mod stack;
 pub mod tls;
 

@@ -22,16 +22,8 @@ impl ApiError {
 
     /// As [`ApiError::of`], before there is a [`Ctx`].
     pub fn new(error: &ServiceError, lang: Lang, request_id: &str) -> Self {
-        if let ServiceError::Internal(cause) = error {
-            tracing::error!(request_id, %cause, "a request failed");
-        }
-        let retry_after = match error {
-            ServiceError::RateLimited { retry_after } | ServiceError::Busy { retry_after } => {
-                Some(*retry_after)
-            }
-            _ => None,
-        };
-        Self { problem: Box::new(error.problem(lang, request_id)), retry_after }
+        error.log(request_id);
+        Self { problem: Box::new(error.problem(lang, request_id)), retry_after: error.retry_after() }
     }
 
     /// An error that arises before any service is asked.

@@ -2,7 +2,7 @@
 
 use super::actor::Caller;
 use super::problem::ApiError;
-use super::stack::HttpState;
+use super::stack::{HttpState, Site};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -63,12 +63,14 @@ impl RateLimit {
         Ok(())
     }
 
-    fn subject(ctx: &Ctx) -> Option<Subject> {
+    fn subject(ctx: &Ctx, site: Site) -> Option<Subject> {
         match &ctx.actor {
             Actor::Token(token) => Some(Subject::Token(token.id)),
             Actor::Person(person) => Some(Subject::Person(person.user_id.clone())),
+            // A page brings many requests with it, and many people may share an address.
+            Actor::Anonymous if site == Site::App => None,
             Actor::Anonymous => ctx.peer.map(Subject::Address),
-            Actor::Local => None,
+            Actor::Local(_) => None,
         }
     }
 }
@@ -80,7 +82,7 @@ pub async fn limit(State(state): State<HttpState>, request: Request, next: Next)
         Ok(Caller(ctx)) => ctx,
         Err(error) => return error.into_response(),
     };
-    if let Some(subject) = RateLimit::subject(&ctx)
+    if let Some(subject) = RateLimit::subject(&ctx, state.site)
         && let Err(retry_after) = state.rate.take(subject, Instant::now())
     {
         metrics::counter!("qgx_http_rate_limited_total", "site" => state.site.name()).increment(1);

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use domain::{TenantId, Timestamp};
 use http::{HeaderMap, HeaderValue, header};
-use services::{Cause, ServiceError};
+use services::ServiceError;
 use std::sync::Arc;
 use std::time::Duration;
 use tower_sessions::{Expiry, Session};
@@ -39,7 +39,7 @@ pub fn cookie_name(origin: &RequestOrigin) -> Option<&'static str> {
 }
 
 fn failed(error: tower_sessions::session::Error) -> ServiceError {
-    ServiceError::Internal(Cause::new(error))
+    ServiceError::internal("session", error)
 }
 
 impl BrowserSession {

@@ -31,9 +31,13 @@ pub(super) struct Parsed {
 
 impl Parsed {
     pub fn of(text: &str) -> Result<Self, QueryError> {
-        let wrong = |Wrong(kind, bytes)| QueryError { kind, span: char_span(text, bytes) };
+        Self::read(text).map_err(|Wrong(kind, bytes)| QueryError { kind, span: char_span(text, bytes) })
+    }
+
+    /// Like [`Parsed::of`], with the place of a mistake in bytes.
+    pub fn read(text: &str) -> Result<Self, Wrong> {
         if text.len() > MAX_BYTES {
-            return Err(wrong(Wrong(Kind::TooLong, text.floor_char_boundary(MAX_BYTES)..text.len())));
+            return Err(Wrong(Kind::TooLong, text.floor_char_boundary(MAX_BYTES)..text.len()));
         }
         let mut tokens = lex(text);
         tokens.retain(|t| t.lexeme != Lexeme::Space);
@@ -42,10 +46,9 @@ impl Parsed {
         if parser.tokens.is_empty() {
             return Ok(Self { expr: Expr::All, parts: Vec::new(), alternatives: false });
         }
-        let expr = parser.alternatives(None).map_err(wrong)?;
-        match parser.peek() {
-            None => {}
-            Some(_) => return Err(wrong(Wrong(Kind::StrayParenthesis, parser.here()))),
+        let expr = parser.alternatives(None)?;
+        if parser.peek().is_some() {
+            return Err(Wrong(Kind::StrayParenthesis, parser.here()));
         }
         let alternatives = matches!(expr, Expr::Or(_)) && parser.parts.len() > 1;
         Ok(Self { expr, parts: parser.parts, alternatives })
@@ -59,7 +62,7 @@ fn char_span(text: &str, bytes: Range<usize>) -> (usize, usize) {
 }
 
 /// What is wrong, and where in bytes.
-struct Wrong(Kind, Range<usize>);
+pub(super) struct Wrong(pub Kind, pub Range<usize>);
 
 struct Parser<'t> {
     tokens: Vec<Token>,

@@ -90,9 +90,7 @@ impl IndexName {
         let year = number(period.next()?)?;
         let second = period.next()?;
         let day = match class {
-            Class::Days7 | Class::Days30 => {
-                days_from_civil(year, number(second)?, number(period.next()?)?)
-            }
+            Class::Days7 | Class::Days30 => days_from_civil(year, number(second)?, number(period.next()?)?),
             Class::Days90 => first_monday(year) + (number(second.strip_prefix('w')?)? - 1) * 7,
             Class::Year => days_from_civil(year, number(second)?, 1),
         };
@@ -108,7 +106,11 @@ impl IndexName {
             Class::Days90 => 7,
             Class::Year => {
                 let (year, month, _) = civil_from_days(self.first_day);
-                let next = if month == 12 { days_from_civil(year + 1, 1, 1) } else { days_from_civil(year, month + 1, 1) };
+                let next = if month == 12 {
+                    days_from_civil(year + 1, 1, 1)
+                } else {
+                    days_from_civil(year, month + 1, 1)
+                };
                 next - self.first_day
             }
         };
@@ -162,7 +164,11 @@ mod tests {
         assert_eq!(IndexName::parse(expect), Some(name));
         assert!(name.period().contains(at), "{at} in {:?}", name.period());
         let IndexName { first_day, .. } = IndexName::of(class, 1, name.period().to);
-        assert_eq!(first_day * DAY, name.period().to.as_nanos(), "the next period starts where this one ends");
+        assert_eq!(
+            first_day * DAY,
+            name.period().to.as_nanos(),
+            "the next period starts where this one ends"
+        );
     }
 
     #[test]
@@ -178,8 +184,16 @@ mod tests {
 
     #[test]
     fn other_names_are_none() {
-        for name in ["", "qgx-events-", "qgx-events-30d-g1-2026.2.30", "qgx-events-30d-g01-2026.02.03",
-            "qgx-events-31d-g1-2026.02.03", "qgx-events-90d-g1-2026.w54", "qgx-events-1y-g1-2026.13", "other"] {
+        for name in [
+            "",
+            "qgx-events-",
+            "qgx-events-30d-g1-2026.2.30",
+            "qgx-events-30d-g01-2026.02.03",
+            "qgx-events-31d-g1-2026.02.03",
+            "qgx-events-90d-g1-2026.w54",
+            "qgx-events-1y-g1-2026.13",
+            "other",
+        ] {
             assert_eq!(IndexName::parse(name), None, "{name}");
         }
     }

@@ -1,0 +1,5 @@
+mod complete;
+mod edit;
+mod matcher;
+mod parser;
+mod properties;

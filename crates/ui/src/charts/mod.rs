@@ -1,0 +1,10 @@
+//! Charts: stacked bars by level and sparklines as SVG, lines by uPlot with an SVG until it is there.
+
+mod bars;
+mod line;
+mod scale;
+mod sparkline;
+
+pub use bars::{Band, LevelBars, Legend};
+pub use line::{LineChart, LineData};
+pub use sparkline::{Fill, sparkline};

@@ -1,0 +1,15 @@
+//! Components over the classes of `style/components`.
+
+mod code;
+mod menu;
+mod pill;
+mod range;
+mod states;
+mod toast;
+
+pub use code::{Code, CopyButton};
+pub use menu::Menu;
+pub use pill::{Tone, level_tag, pill};
+pub use range::{RangeLink, RangePicker, relative_label};
+pub use states::{ErrorState, Notice, empty, skeleton, tall_skeleton};
+pub use toast::{Toaster, Toasts, provide_toasts, use_toasts};

@@ -1,0 +1,41 @@
+//! From decoded input to the JSON of DESIGN section 5, written once.
+//!
+//! A protocol fills a [`Draft`]; [`RecordWriter`] turns it into bytes. What a record may hold is bounded by
+//! [`Limits`]; what breaks them is a [`RecordError`].
+
+pub mod arrival;
+pub mod charset;
+pub mod draft;
+pub mod encode;
+pub mod json;
+pub mod mask;
+pub mod names;
+pub mod refuse;
+pub mod stamp;
+pub mod writer;
+
+pub use draft::{Draft, Scalar};
+pub use names::NameBudget;
+pub use refuse::RecordError;
+pub use writer::{Batch, RecordWriter};
+
+/// What a record may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a frame.
+    pub frame_bytes: usize,
+    /// Fields of an event.
+    pub fields: usize,
+    /// Levels of nesting.
+    pub depth: usize,
+    /// Bytes of a field's name, with those it is nested in.
+    pub name_bytes: usize,
+    /// Different field names per tenant and day.
+    pub names_per_day: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { frame_bytes: 1 << 20, fields: 256, depth: 8, name_bytes: 255, names_per_day: 1_000 }
+    }
+}

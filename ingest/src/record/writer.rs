@@ -1,0 +1,367 @@
+//! Section-5 JSON, written once into the buffer that goes to the broker.
+
+use super::arrival::{IdMaker, InstantText, received_now};
+use super::draft::{Class, Draft, Entry, Envelope};
+use super::encode;
+use super::names::{NameBudget, NameGate};
+use super::{Limits, mask};
+use base64::Engine;
+use bytes::{BufMut, BytesMut};
+use domain::{EventId, SourceKey, TenantId, Timestamp, Zone};
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::broker::{NewRecord, Origin, Route};
+
+/// Bytes of memory a record takes beside its JSON.
+pub const RECORD_OVERHEAD: usize = 128;
+
+/// Records on their way to the broker, their JSON in one buffer.
+#[derive(Debug, Default)]
+pub struct Batch {
+    json: BytesMut,
+    marks: Vec<Mark>,
+}
+
+#[derive(Debug)]
+struct Mark {
+    end: usize,
+    route: Arc<Route>,
+    origin: Origin,
+}
+
+impl Batch {
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        self.json.len() + self.marks.len() * RECORD_OVERHEAD
+    }
+
+    /// Makes room for about this many bytes of JSON.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.json.reserve(bytes);
+    }
+
+    /// The records, each sharing the one buffer.
+    pub fn into_records(self, token: u64) -> Vec<NewRecord> {
+        let mut json = self.json.freeze();
+        let mut start = 0;
+        self.marks
+            .into_iter()
+            .map(|mark| {
+                let payload = json.split_to(mark.end - start);
+                start = mark.end;
+                NewRecord { route: mark.route, origin: mark.origin, token, payload }
+            })
+            .collect()
+    }
+}
+
+/// What a record is written under.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The tenant's key.
+    pub tenant: TenantId,
+    /// Retention class.
+    pub class: Arc<str>,
+    /// Index group.
+    pub group: u16,
+    /// Bound by the token or named by the connection; else each record's own, else `fallback`.
+    pub bound: Option<SourceKey>,
+    /// The token's name, or the peer's address.
+    pub fallback: SourceKey,
+    /// The protocol, for the source's page.
+    pub protocol: Arc<str>,
+}
+
+/// What identifies the record to the processor.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// A line of a client's stream.
+    Stream(&'a Arc<str>, u64),
+    /// Anything else.
+    Unmarked,
+}
+
+/// A source that was seen, ready to write.
+#[derive(Debug)]
+struct Known {
+    route: Arc<Route>,
+    /// `","tenant":"…","source":"…","ts":"`
+    json: Box<[u8]>,
+}
+
+/// Writes the records of one connection.
+#[derive(Debug)]
+pub struct RecordWriter {
+    /// The record being made.
+    pub draft: Draft,
+    home: Home,
+    names: NameGate,
+    ids: IdMaker,
+    ts_text: InstantText,
+    received_text: InstantText,
+    routes: HashMap<Box<str>, Arc<Known>>,
+    last: Option<Arc<Known>>,
+}
+
+/// Sources kept at hand per connection.
+const ROUTES: usize = 1_024;
+
+impl RecordWriter {
+    /// For the records of a connection.
+    pub fn new(limits: Limits, zone: Zone, mask_resident_numbers: bool, home: Home, names: Arc<NameBudget>) -> Self {
+        let mut draft = Draft::new(limits, zone.clone());
+        draft.configure(zone, home.bound.is_none(), mask_resident_numbers);
+        Self {
+            draft,
+            home,
+            names: NameGate::new(names),
+            ids: IdMaker::new(),
+            ts_text: InstantText::new(),
+            received_text: InstantText::new(),
+            routes: HashMap::new(),
+            last: None,
+        }
+    }
+
+    /// Where its records belong.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Changes where records belong, from the next one on.
+    pub fn rehome(&mut self, home: Home, zone: Zone, mask_resident_numbers: bool) {
+        self.draft.configure(zone, home.bound.is_none(), mask_resident_numbers);
+        self.home = home;
+        self.routes.clear();
+        self.last = None;
+    }
+
+    /// Gives back memory that is not needed while nothing comes.
+    pub fn trim(&mut self) {
+        self.draft.trim();
+    }
+
+    /// Starts a record: its arrival is now.
+    pub fn begin(&mut self) {
+        self.draft.reset(received_now());
+    }
+
+    /// The route of a source.
+    pub fn route(&mut self, source: &str) -> Arc<Route> {
+        Arc::clone(&self.known(source).route)
+    }
+
+    fn known(&mut self, source: &str) -> Arc<Known> {
+        if let Some(last) = &self.last
+            && last.route.source.as_str() == source
+        {
+            return Arc::clone(last);
+        }
+        let known = match self.routes.get(source) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let key = SourceKey::new(source).unwrap_or_else(|_| self.home.fallback.clone());
+                let known = Arc::new(self.introduce(key));
+                if self.routes.len() >= ROUTES {
+                    self.routes.clear();
+                }
+                self.routes.insert(source.into(), Arc::clone(&known));
+                known
+            }
+        };
+        self.last = Some(Arc::clone(&known));
+        known
+    }
+
+    fn introduce(&self, source: SourceKey) -> Known {
+        let mut json = Vec::with_capacity(96);
+        json.extend_from_slice(b"\",\"tenant\":\"");
+        json.extend_from_slice(self.home.tenant.as_str().as_bytes());
+        json.extend_from_slice(b"\",\"source\":");
+        encode::string(&mut json, source.as_str());
+        json.extend_from_slice(b",\"ts\":\"");
+        let route = Arc::new(Route {
+            tenant: self.home.tenant.clone(),
+            source,
+            class: Arc::clone(&self.home.class),
+            group: self.home.group,
+            protocol: Arc::clone(&self.home.protocol),
+        });
+        Known { route, json: json.into() }
+    }
+
+    /// Writes the drafted record into a batch.
+    pub fn finish(&mut self, place: Place<'_>, batch: &mut Batch) {
+        let envelope = self.draft.settle();
+        let known = match &self.home.bound {
+            Some(bound) => {
+                let bound = bound.clone();
+                self.known(bound.as_str())
+            }
+            None if self.draft.source.is_empty() => {
+                let fallback = self.home.fallback.clone();
+                self.known(fallback.as_str())
+            }
+            None => {
+                let source = std::mem::take(&mut self.draft.source);
+                let known = self.known(&source);
+                self.draft.source = source;
+                known
+            }
+        };
+        let received_at = self.draft.now();
+        let (id, origin) = match place {
+            Place::Stream(stream, sequence) => (
+                EventId::of_stream(&known.route.tenant, &known.route.source, stream, sequence),
+                Origin::Stream { stream: Arc::clone(stream), sequence },
+            ),
+            Place::Unmarked => {
+                let origin =
+                    self.draft.given_id().map_or(Origin::Unmarked, |id| Origin::Given(Arc::from(id)));
+                (self.ids.next(received_at), origin)
+            }
+        };
+        let out = &mut batch.json;
+        // One growth at most: everything below fits, but for names beyond the budget.
+        out.reserve(256 + known.json.len() + self.draft.values.len() + self.draft.names.len() * 2);
+        out.put_slice(b"{\"id\":\"");
+        out.put_slice(id.0.hyphenated().encode_lower(&mut [0; 36]).as_bytes());
+        out.put_slice(&known.json);
+        out.put_slice(self.ts_text.write(envelope.ts.unwrap_or(received_at)));
+        out.put_slice(b"\",\"received_at\":\"");
+        out.put_slice(self.received_text.write(received_at));
+        self.write_body(&envelope, received_at, out);
+        let end = out.len();
+        batch.marks.push(Mark { end, route: Arc::clone(&known.route), origin });
+        if self.draft.masked > 0 {
+            metrics::counter!("qgx_ingest_masked_values_total", "rule" => "kr_rrn")
+                .increment(u64::from(self.draft.masked));
+        }
+    }
+
+    fn write_body(&mut self, envelope: &Envelope, received_at: Timestamp, out: &mut BytesMut) {
+        out.put_slice(b"\",\"kind\":\"");
+        out.put_slice(envelope.kind.name().as_bytes());
+        out.put_u8(b'"');
+        if let Some(level) = envelope.level {
+            out.put_slice(b",\"level\":\"");
+            out.put_slice(level.name().as_bytes());
+            out.put_u8(b'"');
+        }
+        if let Some(message) = envelope.message {
+            out.put_slice(b",\"message\":");
+            out.put_slice(&self.draft.values[message.0..message.1]);
+        }
+        let mut beyond = 0;
+        for entry in &mut self.draft.entries {
+            if !entry.taken && entry.same_as.is_none() && !self.names.admits(entry.hash, received_at) {
+                // Marked by a hash that no admitted name has: `taken` fields are not written below.
+                entry.taken = true;
+                beyond += 1;
+                entry.hash = BEYOND;
+            }
+        }
+        for (class, name) in [(Class::Number, b"n"), (Class::Text, b"s"), (Class::Bool, b"b")] {
+            write_section(&self.draft, class, name, out);
+        }
+        if beyond > 0 {
+            write_beyond(&self.draft, out);
+            metrics::counter!("qgx_ingest_names_beyond_budget_total").increment(beyond);
+        }
+        if let Some(raw) = self.draft.raw.take() {
+            let raw = if self.draft.masks() { mask::resident_numbers_in(&raw).0.into_owned() } else { raw };
+            out.put_slice(b",\"raw\":\"");
+            out.put_slice(base64::engine::general_purpose::STANDARD.encode(raw).as_bytes());
+            out.put_u8(b'"');
+        }
+        out.put_u8(b'}');
+    }
+}
+
+/// The hash of entries that go to `x`.
+const BEYOND: u64 = u64::MAX;
+
+/// Whether an entry's values stand with the first of its name, which is written at `first`.
+fn shares(entry: &Entry, first: usize) -> bool {
+    entry.same_as == Some(first)
+}
+
+fn write_section(draft: &Draft, class: Class, section: &[u8; 1], out: &mut BytesMut) {
+    let mut open = false;
+    for (index, entry) in draft.entries.iter().enumerate() {
+        if entry.class != class || entry.taken || entry.same_as.is_some() {
+            continue;
+        }
+        if open {
+            out.put_u8(b',');
+        } else {
+            out.put_slice(&[b',', b'"', section[0], b'"', b':', b'{']);
+            open = true;
+        }
+        encode::string(out, &draft.names[entry.name.clone()]);
+        out.put_u8(b':');
+        if !entry.more && !entry.many {
+            out.put_slice(&draft.values[entry.value.clone()]);
+            continue;
+        }
+        out.put_u8(b'[');
+        out.put_slice(&draft.values[entry.value.clone()]);
+        if entry.more {
+            for other in draft.entries[index + 1..].iter().filter(|other| shares(other, index)) {
+                out.put_u8(b',');
+                out.put_slice(&draft.values[other.value.clone()]);
+            }
+        }
+        out.put_u8(b']');
+    }
+    if open {
+        out.put_u8(b'}');
+    }
+}
+
+/// `x`: names beyond the budget, as `name=value`.
+fn write_beyond(draft: &Draft, out: &mut BytesMut) {
+    out.put_slice(b",\"x\":[");
+    let mut open = false;
+    for (first, head) in draft.entries.iter().enumerate().filter(|(_, e)| e.taken && e.hash == BEYOND) {
+        let name = draft.names[head.name.clone()].replace('=', "_");
+        let of_name =
+            draft.entries.iter().enumerate().filter(|(i, e)| *i == first || shares(e, first)).map(|(_, e)| e);
+        for entry in of_name {
+            for value in values_of(draft, entry) {
+                if open {
+                    out.put_u8(b',');
+                }
+                open = true;
+                out.put_u8(b'"');
+                encode::escape(out, &name);
+                out.put_u8(b'=');
+                out.put_slice(value.trim_matches('"').as_bytes());
+                out.put_u8(b'"');
+            }
+        }
+    }
+    out.put_u8(b']');
+}
+
+/// The JSON texts of an entry's values.
+fn values_of(draft: &Draft, entry: &Entry) -> Vec<String> {
+    let text = String::from_utf8_lossy(&draft.values[entry.value.clone()]).into_owned();
+    if !entry.many {
+        return vec![text];
+    }
+    let list = format!("[{text}]");
+    serde_json::from_str::<Vec<&serde_json::value::RawValue>>(&list)
+        .map(|items| items.iter().map(|item| item.get().to_owned()).collect())
+        .unwrap_or_default()
+}
