@@ -4,6 +4,7 @@
 //! closure that pages, server functions and the fallback share. Everything the browser needs of it travels in
 //! [`crate::boot::Boot`].
 
+pub use crate::boot::{Ports, SignIn};
 use crate::cookies;
 use async_trait::async_trait;
 use domain::api::{Me, Theme};
@@ -22,24 +23,6 @@ pub trait SessionControl: Send + Sync {
     async fn logout(&self) -> Result<(), ServiceError>;
     /// Remembers the tenant to show.
     async fn select_tenant(&self, tenant: &TenantId) -> Result<(), ServiceError>;
-}
-
-/// Whether a person may sign in over this connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum SignIn {
-    /// https, or http on loopback.
-    Allowed,
-    /// Plain http from elsewhere: the page says why sign-in is off and what to do.
-    PlainHttp,
-}
-
-/// Where devices send to, as Connect prints it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Ports {
-    /// The TCP ingestion port.
-    pub ingest: u16,
-    /// The REST API's port.
-    pub api: u16,
 }
 
 /// One request, as pages and server functions see it.

@@ -1,2 +1,5 @@
-//! Automation.
-fn main() {}
+//! The `qgx` binary.
+
+fn main() -> std::process::ExitCode {
+    server::cli::main()
+}

@@ -30,7 +30,7 @@ impl EventKind {
 }
 
 /// One value, or several of a name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum OneOrMany<T> {
     /// A single value.
@@ -47,6 +47,53 @@ impl<T> OneOrMany<T> {
             Self::Many(v) => v,
         }
     }
+}
+
+/// Reads without the copy that an untagged enum would be buffered in.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::{Error, IntoDeserializer, SeqAccess, value::BorrowedStrDeserializer};
+        struct Visitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Visitor<T> {
+            type Value = OneOrMany<T>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value or an array of values")
+            }
+            fn visit_bool<E: Error>(self, v: bool) -> Result<Self::Value, E> {
+                T::deserialize(v.into_deserializer()).map(OneOrMany::One)
+            }
+            fn visit_i64<E: Error>(self, v: i64) -> Result<Self::Value, E> {
+                T::deserialize(v.into_deserializer()).map(OneOrMany::One)
+            }
+            fn visit_u64<E: Error>(self, v: u64) -> Result<Self::Value, E> {
+                T::deserialize(v.into_deserializer()).map(OneOrMany::One)
+            }
+            fn visit_f64<E: Error>(self, v: f64) -> Result<Self::Value, E> {
+                T::deserialize(v.into_deserializer()).map(OneOrMany::One)
+            }
+            fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+                T::deserialize(v.into_deserializer()).map(OneOrMany::One)
+            }
+            fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
+                T::deserialize(BorrowedStrDeserializer::new(v)).map(OneOrMany::One)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = seq.next_element()? {
+                    values.push(value);
+                }
+                Ok(OneOrMany::Many(values))
+            }
+        }
+        deserializer.deserialize_any(Visitor(std::marker::PhantomData))
+    }
+}
+
+/// An optional text that borrows: serde borrows a `Cow` only where it is the field's whole type.
+fn borrowed<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'a, str>>, D::Error> {
+    Option::<Text<'a>>::deserialize(deserializer).map(|text| text.map(|t| t.0))
 }
 
 /// An event as it stands in the broker and in the index, borrowing from its JSON. Names in `n`, `s`, `b` have
@@ -71,7 +118,7 @@ pub struct StoredEvent<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
     /// The text, where the record had one.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
     pub message: Option<Cow<'a, str>>,
     /// Numbers.
     #[serde(borrow, default, skip_serializing_if = "Fields::is_empty")]
@@ -86,7 +133,7 @@ pub struct StoredEvent<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     pub x: Vec<Text<'a>>,
     /// The original bytes in base64, only where they differ from what is stored.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
     pub raw: Option<Cow<'a, str>>,
 }
 
@@ -281,4 +328,107 @@ pub struct Event {
 /// Where the text is no tenant key.
 pub fn tenant_of(event: &StoredEvent<'_>) -> Result<TenantId, crate::id::IdError> {
     TenantId::new(&event.tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#""id":"01900000-0000-7000-8000-000000000001","tenant":"t_a","source":"pump-1","ts":"2026-11-22T01:02:03.000000004Z","received_at":"2026-11-22T01:02:04.000000000Z","kind":"log""#;
+
+    fn json(rest: &str) -> String {
+        format!("{{{HEAD}{rest}}}")
+    }
+
+    fn is_borrowed(text: &Cow<'_, str>) -> bool {
+        matches!(text, Cow::Borrowed(_))
+    }
+
+    #[test]
+    fn what_has_no_escapes_is_borrowed() {
+        let json =
+            json(r#","message":"온도","s":{"site":"부산","tags":["a","b\n"]},"x":["k=v"],"raw":"AAAA""#);
+        let event = StoredEvent::parse(json.as_bytes()).unwrap();
+        let tags = event.s.get("tags");
+        for text in [
+            &event.tenant,
+            &event.source,
+            &event.s.0[0].0.0,
+            &event.s.get("site")[0].0,
+            &tags[0].0,
+            &event.x[0].0,
+        ] {
+            assert!(is_borrowed(text), "{text}");
+        }
+        assert!(is_borrowed(event.message.as_ref().unwrap()) && is_borrowed(event.raw.as_ref().unwrap()));
+        assert!(!is_borrowed(&tags[1].0));
+    }
+
+    #[test]
+    fn written_is_read() {
+        let check = |rest: &str| {
+            let json = json(rest);
+            let event = StoredEvent::parse(json.as_bytes()).unwrap();
+            assert_eq!(serde_json::to_string(&event).unwrap(), json);
+        };
+        check("");
+        check(
+            r#","level":"warn","message":"a \"b\" \\ c\n","n":{"t":81.2,"many":[1.0,-2.5]},"s":{"a/b":"c"},"b":{"ok":true,"all":[true,false]},"x":["rare=1"],"raw":"AAAA""#,
+        );
+        check(
+            r#","n":{"small":5e-324,"large":1.7976931348623157e+308,"third":0.3333333333333333,"sum":0.30000000000000004}"#,
+        );
+    }
+
+    #[test]
+    fn numbers_are_read_as_any_other_parser_reads_them() {
+        let check = |text: &str| {
+            let json = json(&format!(r#","n":{{"v":{text}}}"#));
+            let event = StoredEvent::parse(json.as_bytes()).unwrap();
+            assert_eq!(event.n.get("v"), [text.parse::<f64>().unwrap()], "{text}");
+        };
+        for text in [
+            "2.08",
+            "81",
+            "-0.1",
+            "9007199254740993",
+            "123456789012345678901234567890",
+            "0.1e-6",
+            "1e308",
+            "8.41e21",
+        ] {
+            check(text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_event() {
+        for rest in [
+            r#","n":{"v":1e400}"#,
+            r#","n":{"v":"1"}"#,
+            r#","n":{"v":[1,"a"]}"#,
+            r#","s":{"v":1}"#,
+            r#","level":"loud""#,
+            r#","b":[]"#,
+        ] {
+            assert!(StoredEvent::parse(json(rest).as_bytes()).is_err(), "{rest}");
+        }
+        assert!(StoredEvent::parse(b"{}").is_err());
+        assert!(StoredEvent::parse(json("").replace("03.000000004Z", "03").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn shown_fields_are_merged() {
+        let json = json(
+            r#","n":{"v":9007199254740992,"a/b":1.5},"s":{"v":["x","y"]},"b":{"v":true,"id":false},"x":["r/s=1=2","bare"]"#,
+        );
+        let event = StoredEvent::parse(json.as_bytes()).unwrap().to_event();
+        let shown = serde_json::to_value(&event).unwrap();
+        assert_eq!(
+            shown["fields"].to_string(),
+            r#"{"a.b":1.5,"bare":"","id":false,"r.s":"1=2","v":[9007199254740992,"x","y",true]}"#
+        );
+        assert_eq!(serde_json::from_value::<Event>(shown).unwrap(), event);
+        assert_eq!(event.fields["v"].to_string(), "9007199254740992, x, y, true");
+    }
 }

@@ -86,9 +86,7 @@ impl SourceKey {
     /// # Errors
     /// [`IdError::Source`] where it is empty, too long, or has control characters.
     pub fn new(name: &str) -> Result<Self, IdError> {
-        use unicode_normalization::{UnicodeNormalization, is_nfc};
-        let name = name.trim();
-        let key: Arc<str> = if is_nfc(name) { name.into() } else { name.nfc().collect::<String>().into() };
+        let key: Arc<str> = crate::text::nfc(name.trim()).as_ref().into();
         if key.is_empty() || key.len() > Self::MAX_BYTES || key.chars().any(char::is_control) {
             return Err(IdError::Source);
         }

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod event;
+pub mod format;
 pub mod histogram;
 pub mod id;
 pub mod lang;
@@ -11,10 +12,14 @@ pub mod query;
 pub mod role;
 pub mod text;
 pub mod time;
+pub mod window;
+pub mod zone;
 
 pub use event::{Event, EventKind, FieldValue};
 pub use id::{EventId, SourceKey, TenantId};
 pub use lang::Lang;
 pub use level::Level;
 pub use role::{Permission, Role};
-pub use time::{TimeRange, Timestamp, Zone};
+pub use time::{TimeRange, Timestamp};
+pub use window::TimeWindow;
+pub use zone::{Civil, Zone};

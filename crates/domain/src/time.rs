@@ -1,4 +1,6 @@
-//! Instants, windows and zones.
+//! Instants and windows.
+
+pub use crate::zone::{Civil, Zone};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -63,8 +65,42 @@ impl Timestamp {
     /// # Errors
     /// [`TimeError`] where it is none, or lies outside 1677–2262.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
+        if let Some(at) = Self::parse_fixed(text.as_bytes()) {
+            return Ok(at);
+        }
         let at: jiff::Timestamp = text.trim().parse().map_err(|_| TimeError)?;
         i64::try_from(at.as_nanosecond()).map(Self).map_err(|_| TimeError)
+    }
+
+    /// The 30 bytes that [`Timestamp::write_rfc3339`] writes: what every stored event has twice. `None` where the
+    /// text has any other form.
+    fn parse_fixed(text: &[u8]) -> Option<Self> {
+        let text: &[u8; 30] = text.try_into().ok()?;
+        let number = |from: usize, to: usize| {
+            text[from..to].iter().try_fold(0_i64, |sum, b| {
+                let digit = b.wrapping_sub(b'0');
+                (digit <= 9).then_some(sum * 10 + i64::from(digit))
+            })
+        };
+        let signs = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (29, b'Z')];
+        if signs.iter().any(|(at, sign)| text[*at] != *sign) {
+            return None;
+        }
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let nanos = number(20, 29)?;
+        // Beyond these years nanoseconds may not fit; leap seconds are for the general parser.
+        let fits = (1678..=2261).contains(&year)
+            && (1..=12).contains(&month)
+            && (1..=31).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second < 60;
+        let days = days_from_civil(year, month, day);
+        if !fits || civil_from_days(days) != (year, month, day) {
+            return None;
+        }
+        Some(Self((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000_000_000 + nanos))
     }
 
     /// Reads RFC 3339, epoch milliseconds of 11 to 14 digits, `now`, or `now` plus or minus a number and a unit
@@ -80,26 +116,7 @@ impl Timestamp {
             }
             return Self::parse(text);
         };
-        if rest.is_empty() {
-            return Ok(now);
-        }
-        let sign = match rest.as_bytes()[0] {
-            b'-' => -1,
-            b'+' => 1,
-            _ => return Err(TimeError),
-        };
-        let unit = rest.chars().last().ok_or(TimeError)?;
-        let seconds: i64 = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return Err(TimeError),
-        };
-        let count: i64 = rest[1..rest.len() - 1].parse().map_err(|_| TimeError)?;
-        let nanos = count.checked_mul(seconds).and_then(|s| s.checked_mul(1_000_000_000)).ok_or(TimeError)?;
-        Ok(now.plus_nanos(sign * nanos))
+        signed_span(rest).map(|nanos| now.plus_nanos(nanos)).ok_or(TimeError)
     }
 
     /// Writes RFC 3339 in UTC with nine fractional digits, always 30 bytes for the years 1970–2262.
@@ -123,6 +140,33 @@ impl Timestamp {
         }
         out.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
+}
+
+/// `""`, `-15m`, `+2d`: nanoseconds from now.
+pub(crate) fn signed_span(text: &str) -> Option<i64> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let sign = match text.as_bytes()[0] {
+        b'-' => -1,
+        b'+' => 1,
+        _ => return None,
+    };
+    let unit = text.chars().next_back()?;
+    let seconds: i64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return None,
+    };
+    let digits = &text[1..text.len() - 1];
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let count: i64 = digits.parse().ok()?;
+    count.checked_mul(seconds)?.checked_mul(1_000_000_000).map(|nanos| sign * nanos)
 }
 
 /// The civil date of a day number since 1970-01-01 (proleptic Gregorian).
@@ -170,8 +214,17 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Timestamp;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time in RFC 3339")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                Timestamp::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Visitor)
     }
 }
 
@@ -205,91 +258,70 @@ impl TimeRange {
     }
 }
 
-/// A time zone by its IANA name. Servers know every zone; in the browser a zone arrives with its rules.
-#[derive(Clone, PartialEq)]
-pub struct Zone(jiff::tz::TimeZone);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-impl Zone {
-    /// The default zone of a tenant.
-    pub const DEFAULT: &'static str = "Asia/Seoul";
-
-    /// UTC.
-    pub fn utc() -> Self {
-        Self(jiff::tz::TimeZone::UTC)
+    fn check(text: &str, expect: Option<i64>) {
+        assert_eq!(Timestamp::parse(text).ok().map(Timestamp::as_nanos), expect, "{text:?}");
     }
 
-    /// A zone by its IANA name.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn named(name: &str) -> Option<Self> {
-        jiff::tz::TimeZone::get(name).ok().map(Self)
+    #[test]
+    fn rfc3339() {
+        check("1970-01-01T00:00:00.000000001Z", Some(1));
+        check("1970-01-01T00:00:00Z", Some(0));
+        check("1970-01-01T09:00:00+09:00", Some(0));
+        check("1969-12-31T23:59:59.999999999Z", Some(-1));
+        check("2024-02-29T00:00:00.000000000Z", Some(1_709_164_800_000_000_000));
+        check("2023-02-29T00:00:00.000000000Z", None);
+        check("2023-13-01T00:00:00.000000000Z", None);
+        check("2023-01-01T24:00:00.000000000Z", None);
+        check("2023-01-01T00:00:00.0000000/0Z", None);
+        check("1970-01-01T00:00:00.1234567891Z", None);
+        check("1900-01-01T00:00:00.000000000Z", Some(-2_208_988_800_000_000_000));
+        check("9999-12-31T23:59:59.000000000Z", None);
+        check("0001-01-01T00:00:00.000000000Z", None);
+        check("2023-01-01T00:00:00", None);
+        check("", None);
     }
 
-    /// A zone from its POSIX rule (`KST-9`, `EST5EDT,M3.2.0,M11.1.0`) as [`Zone::posix_rule`] gives it.
-    pub fn from_posix(rule: &str) -> Option<Self> {
-        jiff::tz::TimeZone::posix(rule).ok().map(Self)
-    }
-
-    /// The IANA name, or `UTC`.
-    pub fn name(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
-    }
-
-    /// Seconds east of UTC at an instant.
-    pub fn offset_at(&self, at: Timestamp) -> i64 {
-        jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos()))
-            .map_or(0, |t| i64::from(self.0.to_offset(t).seconds()))
-    }
-
-    /// The instant of a local civil time; a time that a gap skips moves on, of one that stands twice the
-    /// earlier is taken.
-    pub fn instant(&self, civil: Civil) -> Option<Timestamp> {
-        let local = jiff::civil::DateTime::new(
-            civil.year,
-            civil.month,
-            civil.day,
-            civil.hour,
-            civil.minute,
-            civil.second,
-            civil.nanos,
-        )
-        .ok()?;
-        let zoned = self.0.to_ambiguous_zoned(local).compatible().ok()?;
-        i64::try_from(zoned.timestamp().as_nanosecond()).ok().map(Timestamp::from_nanos)
-    }
-
-    /// The local civil time of an instant.
-    pub fn civil(&self, at: Timestamp) -> Civil {
-        let local = at.as_nanos().saturating_add(self.offset_at(at).saturating_mul(1_000_000_000));
-        let (secs, nanos) = (local.div_euclid(1_000_000_000), local.rem_euclid(1_000_000_000));
-        let (days, of_day) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
-        let (year, month, day) = civil_from_days(days);
-        Civil {
-            year: year as i16,
-            month: month as i8,
-            day: day as i8,
-            hour: (of_day / 3_600) as i8,
-            minute: (of_day / 60 % 60) as i8,
-            second: (of_day % 60) as i8,
-            nanos: nanos as i32,
+    #[test]
+    fn relative() {
+        let now = Timestamp::from_secs(1_000_000);
+        let check = |text: &str, expect: Option<i64>| {
+            assert_eq!(Timestamp::parse_relative(text, now).ok().map(Timestamp::as_secs), expect, "{text:?}");
+        };
+        check("now", Some(1_000_000));
+        check(" now-15m ", Some(999_100));
+        check("now+1w", Some(1_604_800));
+        check("now-0s", Some(1_000_000));
+        check("1970-01-01T00:00:05Z", Some(5));
+        check("1700000000000", Some(1_700_000_000));
+        for none in [
+            "now-",
+            "now-m",
+            "now-15",
+            "now-+5m",
+            "now-15분",
+            "now15m",
+            "now-99999999999w",
+            "yesterday",
+            "12",
+        ] {
+            check(none, None);
         }
     }
-}
 
-impl fmt::Debug for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+    proptest! {
+        #[test]
+        fn written_is_read(nanos in any::<i64>()) {
+            let at = Timestamp::from_nanos(nanos);
+            let text = at.to_string();
+            prop_assert_eq!(text.len(), 30);
+            prop_assert_eq!(Timestamp::parse(&text), Ok(at));
+            let general: jiff::Timestamp = text.parse().unwrap();
+            prop_assert_eq!(general.as_nanosecond(), i128::from(nanos));
+        }
     }
-}
-
-/// A wall-clock time without a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the fields are what they are called")]
-pub struct Civil {
-    pub year: i16,
-    pub month: i8,
-    pub day: i8,
-    pub hour: i8,
-    pub minute: i8,
-    pub second: i8,
-    pub nanos: i32,
 }

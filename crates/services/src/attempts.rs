@@ -91,7 +91,8 @@ impl Rule {
         if failures < self.free {
             return Duration::ZERO;
         }
-        let doubled = self.first_wait.checked_mul(1_u32.checked_shl(failures - self.free).unwrap_or(u32::MAX));
+        let doubled =
+            self.first_wait.checked_mul(1_u32.checked_shl(failures - self.free).unwrap_or(u32::MAX));
         doubled.unwrap_or(self.longest_wait).min(self.longest_wait)
     }
 }

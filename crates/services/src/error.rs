@@ -44,7 +44,8 @@ pub enum ServiceError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// Asks for more than the server gives at once: 413.
+    /// Asks for more than the server gives at once: 413. The text is for the asker, in their language; empty: the usual
+    /// advice.
     #[error("too large: {0}")]
     TooLarge(String),
     /// Took too long, or the asker left: 504.
@@ -187,10 +188,13 @@ impl ServiceError {
                 ("요청이 너무 많습니다", format!("{}초 뒤에 다시 시도하세요.", secs(*retry_after))),
                 ("Too many requests", format!("Try again in {} s.", secs(*retry_after))),
             ),
-            Self::TooLarge(_) => (
-                ("요청이 너무 큽니다", "범위나 개수를 줄여서 다시 시도하세요.".to_owned()),
-                ("Too large", "Narrow the window or ask for less.".to_owned()),
-            ),
+            Self::TooLarge(text) => {
+                let or = |usual: &str| if text.is_empty() { usual.to_owned() } else { text.clone() };
+                (
+                    ("요청이 너무 큽니다", or("범위나 개수를 줄여서 다시 시도하세요.")),
+                    ("Too large", or("Narrow the window or ask for less.")),
+                )
+            }
             Self::Deadline => (
                 ("시간이 초과되었습니다", "범위를 줄여서 다시 시도하세요.".to_owned()),
                 ("Took too long", "Narrow the window and try again.".to_owned()),
@@ -266,7 +270,11 @@ impl From<IndexError> for ServiceError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Deadline => Self::Deadline,
-            IndexError::TooLarge(reason) => Self::TooLarge(reason),
+            // The store's words are for its log.
+            IndexError::TooLarge(reason) => {
+                tracing::info!(reason, "a read was too large");
+                Self::TooLarge(String::new())
+            }
             IndexError::Failed(_) => Self::internal("event index", error),
         }
     }

@@ -139,14 +139,12 @@ impl RefusalCode {
                 "알 수 없는 토큰입니다. 토큰을 끝까지 복사했는지 확인하세요.",
                 "This token is not known. Check that it was copied whole.",
             ),
-            Self::ExpiredToken => (
-                "만료된 토큰입니다. 새 토큰을 만드세요.",
-                "This token has expired. Make a new one.",
-            ),
-            Self::RevokedToken => (
-                "폐기된 토큰입니다. 새 토큰을 만드세요.",
-                "This token was revoked. Make a new one.",
-            ),
+            Self::ExpiredToken => {
+                ("만료된 토큰입니다. 새 토큰을 만드세요.", "This token has expired. Make a new one.")
+            }
+            Self::RevokedToken => {
+                ("폐기된 토큰입니다. 새 토큰을 만드세요.", "This token was revoked. Make a new one.")
+            }
             Self::WrongKind => (
                 "API 토큰으로는 데이터를 보낼 수 없습니다. 수집 토큰을 쓰세요.",
                 "This is an API token. Use an ingest token to send data.",

@@ -221,8 +221,7 @@ impl LiveHub {
         let mut registered = Vec::with_capacity(tails.len());
         for (page_id, query) in tails {
             let id = TailId(self.state.next_tail.fetch_add(1, Ordering::Relaxed));
-            let outlet =
-                Outlet { page_id: page_id.into(), sender: tailing.clone(), missed: missed.clone() };
+            let outlet = Outlet { page_id: page_id.into(), sender: tailing.clone(), missed: missed.clone() };
             self.state.outlets.lock().insert(id, outlet);
             registered.push(Tail { id, tenant: tenant.clone(), query });
         }
@@ -255,11 +254,7 @@ impl Drop for Place {
     }
 }
 
-fn feed_of<'a>(
-    tenants: &'a mut HashMap<TenantId, Feed>,
-    tenant: &TenantId,
-    now: Timestamp,
-) -> &'a mut Feed {
+fn feed_of<'a>(tenants: &'a mut HashMap<TenantId, Feed>, tenant: &TenantId, now: Timestamp) -> &'a mut Feed {
     if !tenants.contains_key(tenant) {
         let oldest = now.plus_nanos(-HISTORY_NANOS);
         tenants.retain(|_, feed| feed.streams > 0 || feed.history.back().is_some_and(|t| t.at >= oldest));

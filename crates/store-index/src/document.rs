@@ -112,7 +112,7 @@ impl EventDoc {
             }
         }
         for pair in &event.x {
-            let (name, value) = pair.0.split_once('=').unwrap_or((&pair.0, ""));
+            let Some((name, value)) = pair.0.split_once('=') else { continue };
             let name_span = self.keep_name(name);
             self.values.push((layout.x, Leaf::Term(name_span)));
             let term = self.keep_with(|text| push_exact(text, name, value));

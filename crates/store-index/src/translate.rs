@@ -4,7 +4,7 @@ use crate::column::ColumnTest;
 use crate::document::{KINDS, kind_rank};
 use crate::schema::{HAS_MESSAGE, HAS_RAW, Layout, push_exact, push_exact_prefix, push_name};
 use crate::verify::{Test, Verified};
-use domain::query::{Comparison, Expr, Field};
+use domain::query::{Comparison, Expr, Field, as_bool, as_number};
 use domain::text::{QueryTerm, fold, query_terms};
 use domain::{EventId, Level, Timestamp};
 use std::ops::{Bound, RangeInclusive};
@@ -91,7 +91,7 @@ impl Translator<'_> {
     fn equals(&self, field: &Field, value: &str) -> Box<dyn Query> {
         let folded = fold(value);
         match field {
-            Field::Id => match EventId::parse(value.trim()) {
+            Field::Id => match EventId::parse(value) {
                 Ok(id) => term(self.layout.id, id.0.as_bytes()),
                 Err(_) => Box::new(EmptyQuery),
             },
@@ -116,10 +116,10 @@ impl Translator<'_> {
         let mut key = String::new();
         push_exact(&mut key, name, value);
         let mut any = vec![term(self.layout.exact, key.as_bytes()), term(self.layout.x, key.as_bytes())];
-        if let Some(value) = number_value(value) {
+        if let Some(value) = as_number(value) {
             any.push(number(name, numbers_within(Comparison::Equal, value)));
         }
-        if let Some(value) = bool_value(value) {
+        if let Some(value) = as_bool(value) {
             any.push(Box::new(ColumnTest::Bool { name: name.to_owned(), value }));
         }
         any_of(any)
@@ -187,16 +187,6 @@ impl Translator<'_> {
     }
 }
 
-/// The number that a written value stands for.
-fn number_value(value: &str) -> Option<f64> {
-    value.trim().parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-/// The boolean that a written value stands for.
-fn bool_value(value: &str) -> Option<bool> {
-    fold(value.trim()).parse().ok()
-}
-
 /// How many terms the last word of a phrase may stand for. Far above what one word starts in real text.
 const MAX_EXPANSIONS: u32 = 1 << 20;
 
@@ -234,7 +224,6 @@ fn numbers_within(comparison: Comparison, value: f64) -> RangeInclusive<f64> {
     // As when indexing: -0 is 0.
     let value = value + 0.0;
     match comparison {
-        Comparison::Greater if value == 0.0 => f64::from_bits(1)..=f64::MAX,
         Comparison::Greater => value.next_up()..=f64::MAX,
         Comparison::AtLeast => value..=f64::MAX,
         Comparison::Less => f64::MIN..=value.next_down(),

@@ -2,17 +2,17 @@
 
 use bytes::Bytes;
 use domain::Timestamp;
+use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::broker::{BrokerError, NewRecord};
 
-use crate::disk::{AppendFile, is_full};
-use crate::frame::HEAD;
+use crate::disk::{AppendFile, Disk, is_full};
+use crate::frame::{HEAD, Head};
 use crate::pack::{PackBuilder, Place};
 use crate::queue::{Job, Pace, Work};
-use crate::segment::{Segment, Stand};
-use crate::shelf::begin_segment;
+use crate::segment::{Segment, Stand, path_of};
 use crate::tail::Cached;
 use crate::topic::TopicLog;
 
@@ -25,13 +25,50 @@ const FULL_RETRY: Duration = Duration::from_secs(5);
 pub struct Committer {
     log: Arc<TopicLog>,
     file: Box<dyn AppendFile>,
-    /// Bytes of the segment that are durable.
+    id: u64,
+    salt: u64,
+    /// Bytes of the segment that are durable, or its head, which the next sync makes so.
     len: u64,
+    /// The segment, until its head is durable: only then do readers and retention see it.
+    fresh: Option<Segment>,
+    /// Whether older segments may be due, after a new one was begun.
+    trim: bool,
+    next: Arc<Mutex<NextFile>>,
+    /// The last segment whose file was asked for.
+    asked: u64,
     end: Vec<Stand>,
     builders: Vec<PackBuilder>,
     /// Whether the file may hold bytes beyond `len`, after a write that failed.
     unclean: bool,
     pace: Pace,
+}
+
+/// The next segment's file, made in advance: making a name durable takes as long as a commit.
+#[derive(Default)]
+struct NextFile {
+    /// Empty, and the segment it is for.
+    made: Option<(u64, Box<dyn AppendFile>)>,
+    /// The last segment begun: making its file now would empty it.
+    begun: u64,
+}
+
+impl NextFile {
+    /// Begins a segment, with the file that was made for it or a new one.
+    fn begin(&mut self, segment: &Segment, disk: &dyn Disk) -> io::Result<Box<dyn AppendFile>> {
+        self.begun = segment.id;
+        let made = self.made.take().filter(|(id, _)| *id == segment.id);
+        let mut file = made.map_or_else(|| disk.create(&segment.path), |(_, file)| Ok(file))?;
+        file.write_at(&segment.head(), 0)?;
+        Ok(file)
+    }
+
+    /// Makes the file of a segment, unless that was begun meanwhile.
+    fn make(&mut self, id: u64, log: &TopicLog) {
+        if self.begun < id {
+            // On an error there is none, and beginning the segment tells why.
+            self.made = log.disk.create(&path_of(&log.dir, id)).ok().map(|file| (id, file));
+        }
+    }
 }
 
 /// Why a commit failed; each appender gets its own error of it.
@@ -59,14 +96,29 @@ impl Failure {
 impl Committer {
     /// The committer of a topic whose last segment is `file`.
     pub fn new(log: Arc<TopicLog>, file: Box<dyn AppendFile>) -> Self {
-        let (len, end) = {
+        let (id, salt, len, end) = {
             let shelf = log.shelf.lock();
-            (shelf.segments.back().map_or(0, |it| it.len), shelf.end.clone())
+            let (id, salt, len) = shelf.segments.back().map_or((0, 0, 0), |it| (it.id, it.salt, it.len));
+            (id, salt, len, shelf.end.clone())
         };
         let builders = end.iter().map(|_| PackBuilder::default()).collect();
         let enough = log.options.max_batch_bytes;
         let pace = Pace { linger: log.options.linger, enough, most: 4 * enough };
-        Self { log, file, len, end, builders, unclean: false, pace }
+        Self {
+            log,
+            file,
+            id,
+            salt,
+            len,
+            fresh: None,
+            trim: false,
+            next: Arc::default(),
+            asked: id,
+            end,
+            builders,
+            unclean: false,
+            pace,
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -78,11 +130,13 @@ impl Committer {
                 Work::Commit(jobs) => {
                     last = Instant::now();
                     self.commit(jobs);
+                    self.look_after_segments();
                 }
                 Work::Roll(done) => {
                     if let Err(Failure::Full(reason) | Failure::Failed(reason)) = self.roll() {
                         tracing::error!(reason, "no new segment of the log could be begun");
                     }
+                    self.look_after_segments();
                     // Whoever asked may have left.
                     let _ = done.send(());
                 }
@@ -117,9 +171,8 @@ impl Committer {
         if self.unclean {
             self.clean().map_err(|error| Failure::of(&error))?;
         }
-        let begun = self.len > 0 && self.log.options.segment_limit() < self.len + cost;
-        if begun && self.holds_frames() {
-            self.roll()?;
+        if self.len + cost > self.log.options.segment_limit() && self.holds_frames() {
+            self.begin_segment().map_err(|error| Failure::of(&error))?;
         }
         let (buffer, frames) = self.encode(records);
         let written = self.file.write_at(&buffer, self.len).and_then(|()| self.file.sync());
@@ -135,13 +188,13 @@ impl Committer {
     }
 
     /// Packs records by partition; the heads come with their places in the buffer.
-    fn encode(&mut self, records: Vec<Vec<NewRecord>>) -> (Vec<u8>, Vec<(usize, crate::frame::Head)>) {
+    fn encode(&mut self, records: Vec<Vec<NewRecord>>) -> (Vec<u8>, Vec<(usize, Head)>) {
         let bytes: usize = records.iter().flatten().map(|it| it.payload.len() + 8).sum();
         let mut out = Writing {
             buffer: Vec::with_capacity(bytes + self.builders.len() * 512),
             frames: Vec::new(),
             end: self.end.clone(),
-            salt: self.log.salt(),
+            salt: self.salt,
             appended_at: Timestamp::now().as_nanos(),
         };
         let count = self.builders.len() as u32;
@@ -167,12 +220,13 @@ impl Committer {
         (out.buffer, out.frames)
     }
 
-    fn publish(&mut self, buffer: Bytes, frames: Vec<(usize, crate::frame::Head)>) -> Result<u64, Failure> {
+    fn publish(&mut self, buffer: Bytes, frames: Vec<(usize, Head)>) -> Result<u64, Failure> {
         let packs = frames.iter().map(|(at, head)| {
             let body = at + HEAD..at + HEAD + head.body_len as usize;
             (self.len + *at as u64, Cached { head: *head, body: buffer.slice(body) })
         });
         let packs: Vec<_> = packs.collect();
+        self.show_segment();
         {
             let mut shelf = self.log.shelf.lock();
             shelf.publish(packs);
@@ -195,36 +249,63 @@ impl Committer {
     }
 
     fn holds_frames(&self) -> bool {
-        self.log.shelf.lock().segments.back().is_some_and(|it| !it.is_empty())
+        self.fresh.is_none() && self.log.shelf.lock().segments.back().is_some_and(|it| !it.is_empty())
     }
 
-    /// Goes on in a new segment, and removes old ones that may go.
+    /// Goes on in a new segment, whose head is durable.
     fn roll(&mut self) -> Result<(), Failure> {
-        if self.unclean {
-            self.clean().map_err(|error| Failure::of(&error))?;
-        }
-        let id = self.log.shelf.lock().segments.back().map_or(0, |it| it.id) + 1;
-        let segment = Segment::new(&self.log.dir, id, Timestamp::now().as_nanos(), self.end.clone());
-        match begin_segment(&*self.log.disk, &segment) {
+        let rolled = if self.unclean { self.clean() } else { Ok(()) }
+            .and_then(|()| if self.holds_frames() { self.begin_segment() } else { Ok(()) })
+            .and_then(|()| self.file.sync());
+        rolled.map_err(|error| Failure::of(&error))?;
+        self.show_segment();
+        Ok(())
+    }
+
+    /// Writes the head of a new segment. Nothing sees the segment before the next sync.
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let segment = Segment::new(&self.log.dir, self.id + 1, Timestamp::now().as_nanos(), self.end.clone());
+        match self.next.lock().begin(&segment, &*self.log.disk) {
             Ok(file) => self.file = file,
             Err(error) => {
                 // It has no frames; should it stay, opening the log passes over it.
                 let _ = std::fs::remove_file(&segment.path);
-                return Err(Failure::of(&error));
+                return Err(error);
             }
         }
+        self.id = segment.id;
+        self.salt = segment.salt;
         self.len = segment.len;
+        self.fresh = Some(segment);
+        Ok(())
+    }
+
+    /// After a sync: the new segment, if there is one, is there for good.
+    fn show_segment(&mut self) {
+        let Some(segment) = self.fresh.take() else { return };
         self.log.grew(segment.len);
         self.log.shelf.lock().segments.push_back(segment);
-        self.log.trim(Timestamp::now());
-        Ok(())
+        self.trim = true;
+    }
+
+    /// What nobody waits for: removes old segments after a new one, and has the next file made in time.
+    fn look_after_segments(&mut self) {
+        if std::mem::take(&mut self.trim) {
+            self.log.trim(Timestamp::now());
+        }
+        let id = self.id + 1;
+        if self.asked < id && self.len > self.log.options.segment_limit() / 2 {
+            self.asked = id;
+            let (log, next) = (Arc::clone(&self.log), Arc::clone(&self.next));
+            self.log.chores.push(move || next.lock().make(id, &log));
+        }
     }
 }
 
 /// A commit being packed.
 struct Writing {
     buffer: Vec<u8>,
-    frames: Vec<(usize, crate::frame::Head)>,
+    frames: Vec<(usize, Head)>,
     end: Vec<Stand>,
     salt: u64,
     appended_at: i64,

@@ -26,8 +26,11 @@
 //! compactions; removing the oldest is removing a file; and after a full disk the log cuts off its own failed write and
 //! goes on, where such a store refuses every write until it is opened again.
 
+mod chores;
 mod committer;
 mod disk;
+#[cfg(test)]
+mod faults;
 mod frame;
 mod groups;
 mod log;

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 use store::broker::{Append, Broker, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Topic};
 
+use crate::chores::Chores;
 use crate::committer::Committer;
 use crate::disk::{Disk, FileSystem, sync_dir};
 use crate::groups::Groups;
@@ -23,12 +24,14 @@ pub struct EmbeddedLog {
     events: Arc<TopicLog>,
     dead_letters: Arc<TopicLog>,
     groups: Arc<Groups>,
+    chores: Arc<Chores>,
     running: Mutex<Option<Running>>,
 }
 
 /// What ends when the log is closed.
 struct Running {
     committers: Vec<thread::JoinHandle<()>>,
+    chores: thread::JoinHandle<()>,
     groups: thread::JoinHandle<()>,
     /// Locked against other processes for as long as it is open.
     _lock: File,
@@ -59,14 +62,17 @@ impl EmbeddedLog {
         }
         let groups = Groups::open(dir)?;
         let budget = Arc::new(Budget::new(options.pending_bytes));
-        let shared = Shared { options, disk, budget, groups: Arc::clone(&groups) };
+        let (chores, chores_thread) = Chores::start().map_err(failed)?;
+        let chores = Arc::new(chores);
+        let shared =
+            Shared { options, disk, budget, groups: Arc::clone(&groups), chores: Arc::clone(&chores) };
         let (events, events_file) =
             TopicLog::open(Topic::Events, dir.join("events"), shared.clone()).map_err(failed)?;
         let (dead_letters, dead_file) =
             TopicLog::open(Topic::DeadLetters, dir.join("dead-letters"), shared).map_err(failed)?;
         sync_dir(dir).map_err(failed)?;
 
-        // The threads come last: an error before leaves nothing running.
+        // The other threads come last: an error before leaves nothing running.
         let groups_thread = Arc::clone(&groups).keep().map_err(failed)?;
         let mut committers = Vec::new();
         for (log, file, name) in
@@ -76,8 +82,13 @@ impl EmbeddedLog {
             let thread = thread::Builder::new().name(name.to_owned()).spawn(move || committer.run());
             committers.push(thread.map_err(failed)?);
         }
-        let running = Mutex::new(Some(Running { committers, groups: groups_thread, _lock: lock }));
-        Ok(Arc::new(Self { events, dead_letters, groups, running }))
+        let running = Mutex::new(Some(Running {
+            committers,
+            chores: chores_thread,
+            groups: groups_thread,
+            _lock: lock,
+        }));
+        Ok(Arc::new(Self { events, dead_letters, groups, chores, running }))
     }
 
     fn topic(&self, topic: Topic) -> &Arc<TopicLog> {
@@ -97,11 +108,14 @@ impl EmbeddedLog {
 
 impl Running {
     /// Waits until everything queued is durable. Blocks.
-    fn finish(self, groups: &Groups) -> Result<(), BrokerError> {
+    fn finish(self, groups: &Groups, chores: &Chores) -> Result<(), BrokerError> {
         let mut whole = true;
         for thread in self.committers.into_iter().chain([self.groups]) {
             whole &= thread.join().is_ok();
         }
+        // The committers gave it work to their last moment.
+        chores.close();
+        whole &= self.chores.join().is_ok();
         groups.flush().map_err(|error| BrokerError::Failed(error.to_string()))?;
         if whole { Ok(()) } else { Err(BrokerError::Failed("a thread of the log panicked".to_owned())) }
     }
@@ -110,7 +124,7 @@ impl Running {
 impl Drop for EmbeddedLog {
     fn drop(&mut self) {
         if let Some(running) = self.begin_closing()
-            && let Err(error) = running.finish(&self.groups)
+            && let Err(error) = running.finish(&self.groups, &self.chores)
         {
             tracing::error!(%error, "the log was not closed cleanly");
         }
@@ -186,8 +200,9 @@ impl Broker for EmbeddedLog {
 
     async fn close(&self) -> Result<(), BrokerError> {
         let Some(running) = self.begin_closing() else { return Ok(()) };
-        let groups = Arc::clone(&self.groups);
-        let finished = telemetry::spawn_blocking_named("log-close", move || running.finish(&groups)).await;
+        let (groups, chores) = (Arc::clone(&self.groups), Arc::clone(&self.chores));
+        let finish = move || running.finish(&groups, &chores);
+        let finished = telemetry::spawn_blocking_named("log-close", finish).await;
         finished.unwrap_or_else(|error| Err(BrokerError::Failed(error.to_string())))
     }
 }

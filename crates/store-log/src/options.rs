@@ -36,7 +36,7 @@ impl Default for LogOptions {
             retention_age: Duration::from_secs(7 * 24 * 3600),
             retention_bytes: 10 * 1024 * MIB,
             pending_bytes: 64 * MIB as usize,
-            segment_bytes: 64 * MIB,
+            segment_bytes: 128 * MIB,
             tail_bytes: 16 * MIB as usize,
         }
     }
@@ -45,6 +45,6 @@ impl Default for LogOptions {
 impl LogOptions {
     /// What a segment holds, fitted to the retention.
     pub(crate) fn segment_limit(&self) -> u64 {
-        self.segment_bytes.min(self.retention_bytes / 8).max(4096)
+        self.segment_bytes.min(self.retention_bytes / 8)
     }
 }

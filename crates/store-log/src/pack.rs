@@ -24,7 +24,7 @@ use crate::wire::{Cursor, Malformed, put_number, put_text, unzigzag, zigzag};
 pub struct PackBuilder {
     routes: Vec<Arc<Route>>,
     /// By address: the routes above keep them alive.
-    route_index: HashMap<*const Route, u64>,
+    route_index: HashMap<usize, u64>,
     table: Vec<u8>,
     runs: Vec<u8>,
     run: Option<Run>,
@@ -149,7 +149,7 @@ impl PackBuilder {
 
     fn route(&mut self, route: Arc<Route>) -> u64 {
         let next = self.routes.len() as u64;
-        let index = *self.route_index.entry(Arc::as_ptr(&route)).or_insert(next);
+        let index = *self.route_index.entry(Arc::as_ptr(&route).addr()).or_insert(next);
         if index == next {
             put_text(&mut self.table, route.tenant.as_str());
             put_text(&mut self.table, route.source.as_str());

@@ -81,7 +81,7 @@ impl Segment {
         let len = head_len(begin.len());
         let mut marks = Marks::default();
         marks.note(len, &begin);
-        let path = dir.join(format!("{id:020}.seg"));
+        let path = path_of(dir, id);
         Self { id, path, salt: fresh_salt(), created_at, last_at: created_at, len, begin, marks }
     }
 
@@ -197,6 +197,11 @@ pub fn look_through(segment: &Segment, bodies: Bodies) -> io::Result<Survey> {
         seen.marks.note(seen.whole, &seen.end);
     }
     Ok(seen)
+}
+
+/// The file of a segment.
+pub fn path_of(dir: &Path, id: u64) -> PathBuf {
+    dir.join(format!("{id:020}.seg"))
 }
 
 /// The segment files of a folder by number; other files are left alone.

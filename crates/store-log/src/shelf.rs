@@ -142,7 +142,7 @@ fn open_segments(dir: &Path) -> io::Result<VecDeque<Segment>> {
             }
             // Nothing is acknowledged before the head is durable.
             None if last == Some(id) => {
-                tracing::warn!(segment = id, "removed a segment that was never begun");
+                tracing::info!(segment = id, "removed a segment that was never begun");
                 fs::remove_file(&path)?;
             }
             None => return Err(invalid(&path, "has a damaged head")),
@@ -155,8 +155,8 @@ fn invalid(path: &Path, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{} {what}; restore it from a backup", path.display()))
 }
 
-/// Makes the file of a new segment, durable with its head.
-pub fn begin_segment(disk: &dyn Disk, segment: &Segment) -> io::Result<Box<dyn AppendFile>> {
+/// Makes the file of the first segment, durable with its head.
+fn begin_segment(disk: &dyn Disk, segment: &Segment) -> io::Result<Box<dyn AppendFile>> {
     let mut file = disk.create(&segment.path)?;
     file.write_at(&segment.head(), 0)?;
     file.sync()?;

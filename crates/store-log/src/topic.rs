@@ -12,6 +12,7 @@ use store::broker::{Append, BrokerError, Fetched, Lag, NewRecord, Offset, Partit
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::chores::Chores;
 use crate::disk::{AppendFile, Disk};
 use crate::frame::Head;
 use crate::groups::Groups;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// Who has read what.
     pub groups: Arc<Groups>,
+    /// What can wait.
+    pub chores: Arc<Chores>,
 }
 
 /// A topic.
@@ -48,6 +51,7 @@ pub struct TopicLog {
     pub(crate) options: LogOptions,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) chores: Arc<Chores>,
     pub(crate) meters: Meters,
     pub(crate) queue: Queue,
     pub(crate) shelf: Mutex<Shelf>,
@@ -67,7 +71,7 @@ enum Peek {
 impl TopicLog {
     /// Opens a topic's folder; the file is for its committer.
     pub fn open(topic: Topic, dir: PathBuf, shared: Shared) -> io::Result<(Arc<Self>, Box<dyn AppendFile>)> {
-        let Shared { options, disk, budget, groups } = shared;
+        let Shared { options, disk, budget, groups, chores } = shared;
         let now = Timestamp::now().as_nanos();
         let (shelf, file) = recover(&dir, &*disk, options.partitions.max(1), options.tail_bytes, now)?;
         let log = Self {
@@ -75,6 +79,7 @@ impl TopicLog {
             dir,
             disk,
             budget,
+            chores,
             meters: Meters::new(topic),
             queue: Queue::default(),
             arrived: shelf.end.iter().map(|_| Notify::new()).collect(),
@@ -100,11 +105,6 @@ impl TopicLog {
     /// Counts written bytes.
     pub(crate) fn grew(&self, bytes: u64) {
         self.stored.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    /// The salt of the segment written to.
-    pub(crate) fn salt(&self) -> u64 {
-        self.shelf.lock().segments.back().map_or(0, |it| it.salt)
     }
 
     /// Takes no more; ends waiting fetches. What is queued is still written.
@@ -279,9 +279,10 @@ impl TopicLog {
             shelf.in_range(partition, offset)?;
             shelf.locate(partition, offset)
         };
-        let Some(mut spot) = spot.filter(|spot| spot.at.is_none()) else {
-            return Ok(self.shelf.lock().locate(partition, offset));
-        };
+        let Some(mut spot) = spot else { return Ok(None) };
+        if spot.at.is_some() {
+            return Ok(Some(spot));
+        }
         let survey = match look_through(&spot.segment, Bodies::Trust) {
             Ok(survey) => survey,
             Err(error) => return self.unless_removed(partition, offset, error).map(|()| None),
@@ -406,10 +407,12 @@ impl TopicLog {
             };
             let Some(gone) = gone else { return removed };
             self.stored.fetch_sub(gone.len, Ordering::AcqRel);
-            if let Err(error) = std::fs::remove_file(&gone.path) {
-                // It comes back at the next start, as the oldest, and is removed then.
-                tracing::error!(%error, segment = gone.id, "a segment of the log could not be removed");
-            }
+            self.chores.push(move || {
+                if let Err(error) = std::fs::remove_file(&gone.path) {
+                    // It comes back at the next start, as the oldest, and is removed then.
+                    tracing::error!(%error, segment = gone.id, "a segment of the log could not be removed");
+                }
+            });
         }
     }
 

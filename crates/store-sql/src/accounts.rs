@@ -9,11 +9,8 @@ use domain::api::Theme;
 use domain::{Lang, Role, TenantId};
 use store::sql::{Accounts, MembershipRow, SqlError, SqlResult, TenantRow, UserRow};
 
-const MEMBERSHIPS: Upsert = Upsert {
-    table: "memberships",
-    key: &["user_id", "tenant_key"],
-    columns: &[("role", Merge::Replace)],
-};
+const MEMBERSHIPS: Upsert =
+    Upsert { table: "memberships", key: &["user_id", "tenant_key"], columns: &[("role", Merge::Replace)] };
 const SETTINGS: Upsert =
     Upsert { table: "settings", key: &["name"], columns: &[("setting_value", Merge::Replace)] };
 

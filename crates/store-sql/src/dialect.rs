@@ -36,7 +36,9 @@ impl Merge {
     /// and reads what it has assigned.
     fn looks_at(self) -> Option<&'static str> {
         match self {
-            Self::WithLater(column) | Self::TimeOfLeast(column) | Self::TimeOfGreatest(column) => Some(column),
+            Self::WithLater(column) | Self::TimeOfLeast(column) | Self::TimeOfGreatest(column) => {
+                Some(column)
+            }
             Self::Keep | Self::Replace | Self::Add | Self::Least | Self::Greatest => None,
         }
     }
@@ -73,7 +75,9 @@ impl Dialect {
     pub fn upsert(self, upsert: &Upsert, rows: usize) -> String {
         debug_assert!(
             upsert.columns.iter().enumerate().all(|(at, (_, merge))| {
-                merge.looks_at().is_none_or(|seen| upsert.columns[at + 1..].iter().any(|(name, _)| *name == seen))
+                merge
+                    .looks_at()
+                    .is_none_or(|seen| upsert.columns[at + 1..].iter().any(|(name, _)| *name == seen))
             }),
             "a column of {} looks at one that is assigned before it",
             upsert.table
@@ -130,7 +134,9 @@ impl Dialect {
             Merge::Replace => text.write_str(&is),
             Merge::Add => write!(text, "{was} + {is}"),
             Merge::Least => write!(text, "CASE WHEN {was} IS NULL OR {is} < {was} THEN {is} ELSE {was} END"),
-            Merge::Greatest => write!(text, "CASE WHEN {was} IS NULL OR {is} > {was} THEN {is} ELSE {was} END"),
+            Merge::Greatest => {
+                write!(text, "CASE WHEN {was} IS NULL OR {is} > {was} THEN {is} ELSE {was} END")
+            }
             Merge::WithLater(by) => {
                 let (was_by, is_by) = (old(by), new(by));
                 write!(text, "CASE WHEN {was_by} IS NULL OR {is_by} >= {was_by} THEN {is} ELSE {was} END")
@@ -170,8 +176,7 @@ mod tests {
             ("at", Merge::Greatest),
         ],
     };
-    const NAME: Upsert =
-        Upsert { table: "name", key: &["id", "text"], columns: &[("label", Merge::Keep)] };
+    const NAME: Upsert = Upsert { table: "name", key: &["id", "text"], columns: &[("label", Merge::Keep)] };
 
     fn check(dialect: Dialect, upsert: &Upsert, rows: usize, expect: &str) {
         assert_eq!(dialect.upsert(upsert, rows), expect);

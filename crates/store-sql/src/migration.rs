@@ -12,11 +12,8 @@ struct Migration {
     sql: &'static str,
 }
 
-const SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../migrations/sqlite/0001_initial.sql"),
-}];
+const SQLITE: &[Migration] =
+    &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/sqlite/0001_initial.sql") }];
 
 fn migrations(dialect: Dialect) -> &'static [Migration] {
     match dialect {
@@ -35,7 +32,9 @@ const NEWER: &str = "it was written by a newer version of qgx: start that versio
 /// An error where the database has steps that this program does not know.
 pub(crate) async fn refuse_newer(pool: &Pool) -> SqlResult<()> {
     let known: &str = match pool.dialect() {
-        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'",
+        Dialect::Sqlite => {
+            "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"
+        }
         Dialect::MySql => {
             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = \
              'schema_migrations'"
@@ -64,7 +63,8 @@ pub(crate) async fn migrate(pool: &Pool) -> SqlResult<i64> {
     for step in migrations(pool.dialect()) {
         let mut tx = pool.begin().await?;
         // Asked inside the transaction: another process may have run it meanwhile.
-        let done = tx.rows("SELECT 1 FROM schema_migrations WHERE version = ?", values![step.version]).await?;
+        let done =
+            tx.rows("SELECT 1 FROM schema_migrations WHERE version = ?", values![step.version]).await?;
         if done.is_empty() {
             tx.script(step.sql).await?;
             let note = "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)";

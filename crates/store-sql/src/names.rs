@@ -19,13 +19,9 @@ const SERIES: NonZeroUsize = NonZeroUsize::new(300_000).expect("not zero");
 /// Names asked for in one statement.
 const NAMES: usize = 500;
 
-const SOURCE_IDS: Upsert =
-    Upsert { table: "source_ids", key: &["tenant_key", "source_key"], columns: &[] };
-const SERIES_IDS: Upsert = Upsert {
-    table: "series",
-    key: &["source_id", "metric"],
-    columns: &[("tenant_key", Merge::Keep)],
-};
+const SOURCE_IDS: Upsert = Upsert { table: "source_ids", key: &["tenant_key", "source_key"], columns: &[] };
+const SERIES_IDS: Upsert =
+    Upsert { table: "series", key: &["source_id", "metric"], columns: &[("tenant_key", Merge::Keep)] };
 
 type SeriesName = (i64, Box<str>);
 
@@ -94,7 +90,8 @@ impl Names {
         }
         write(pool, &SOURCE_IDS, rows).await?;
         for (tenant, sources) in missing {
-            let found: HashMap<SourceKey, i64> = source_ids(pool, tenant, &sources).await?.into_iter().collect();
+            let found: HashMap<SourceKey, i64> =
+                source_ids(pool, tenant, &sources).await?.into_iter().collect();
             for source in sources {
                 let id = *found.get(source).ok_or_else(|| lost("source"))?;
                 ids.insert((tenant, source), id);
@@ -163,8 +160,9 @@ pub(crate) async fn source_ids(
 ) -> SqlResult<Vec<(SourceKey, i64)>> {
     let mut found = Vec::with_capacity(sources.len());
     for chunk in sources.chunks(NAMES) {
-        let mut sql =
-            String::from("SELECT source_key, source_id FROM source_ids WHERE tenant_key = ? AND source_key IN (");
+        let mut sql = String::from(
+            "SELECT source_key, source_id FROM source_ids WHERE tenant_key = ? AND source_key IN (",
+        );
         placeholders(&mut sql, chunk.len());
         sql.push(')');
         let mut bound = values![tenant];

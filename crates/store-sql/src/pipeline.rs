@@ -105,8 +105,9 @@ enum Before {
 
 /// A flush whose commit was answered by a broken connection is sent again; the offsets tell.
 async fn applied_before(tx: &mut Tx, topic: &str, offsets: &[(Partition, Offset)]) -> SqlResult<Before> {
-    let rows =
-        tx.rows("SELECT partition_no, next_offset FROM pipeline_offsets WHERE topic = ?", values![topic]).await?;
+    let rows = tx
+        .rows("SELECT partition_no, next_offset FROM pipeline_offsets WHERE topic = ?", values![topic])
+        .await?;
     let stored = rows
         .iter()
         .map(|row| Ok((row.small(0)?, row.count(1)?)))
@@ -137,7 +138,8 @@ impl SqlDatabase {
     /// Rows of minutes and of latest values, sorted by key so that a page is written once.
     async fn metric_rows(&self, flush: &Flush, ids: &SourceIds<'_>) -> SqlResult<(Vec<Value>, Vec<Value>)> {
         let of_rollups = flush.rollups.iter().map(|it| (&it.tenant, &it.source, it.metric.as_str()));
-        let of_latest = flush.latest.iter().map(|(tenant, source, metric, ..)| (tenant, source, metric.as_str()));
+        let of_latest =
+            flush.latest.iter().map(|(tenant, source, metric, ..)| (tenant, source, metric.as_str()));
         let wanted: Vec<_> = of_rollups
             .chain(of_latest)
             .map(|(tenant, source, metric)| (tenant, ids[&(tenant, source)], metric))
@@ -162,9 +164,12 @@ impl SqlDatabase {
 }
 
 /// Writes what a batch adds to sources; answers those heard from for the first time.
-async fn write_sources(tx: &mut Tx, flush: &Flush, ids: &SourceIds<'_>) -> SqlResult<Vec<(TenantId, SourceKey)>> {
-    let mut deltas: Vec<_> =
-        flush.sources.iter().map(|it| (ids[&(&it.tenant, &it.source)], it)).collect();
+async fn write_sources(
+    tx: &mut Tx,
+    flush: &Flush,
+    ids: &SourceIds<'_>,
+) -> SqlResult<Vec<(TenantId, SourceKey)>> {
+    let mut deltas: Vec<_> = flush.sources.iter().map(|it| (ids[&(&it.tenant, &it.source)], it)).collect();
     deltas.sort_unstable_by_key(|(id, _)| *id);
     let mut heard = HashSet::new();
     for chunk in deltas.chunks(IDS) {
@@ -241,7 +246,8 @@ fn given_rows(flush: &Flush, ids: &SourceIds<'_>) -> Vec<Value> {
 #[async_trait]
 impl Pipeline for SqlDatabase {
     async fn offsets(&self, topic: &str) -> SqlResult<Vec<(Partition, Offset)>> {
-        let sql = "SELECT partition_no, next_offset FROM pipeline_offsets WHERE topic = ? ORDER BY partition_no";
+        let sql =
+            "SELECT partition_no, next_offset FROM pipeline_offsets WHERE topic = ? ORDER BY partition_no";
         let rows = self.pool.rows(sql, values![topic]).await?;
         rows.iter().map(|row| Ok((row.small(0)?, row.count(1)?))).collect()
     }
@@ -261,7 +267,8 @@ impl Pipeline for SqlDatabase {
         tx.upsert(&STREAMS, stream_rows(flush, &ids)).await?;
         tx.upsert(&GIVEN_IDS, given_rows(flush, &ids)).await?;
         let offsets = &flush.offsets;
-        let offsets = offsets.iter().flat_map(|(partition, next)| values![topic, *partition, *next]).collect();
+        let offsets =
+            offsets.iter().flat_map(|(partition, next)| values![topic, *partition, *next]).collect();
         tx.upsert(&OFFSETS, offsets).await?;
         tx.commit().await?;
         Ok(Flushed { new_sources })
@@ -286,7 +293,8 @@ impl Pipeline for SqlDatabase {
             let keys: Vec<_> = sources.keys().copied().collect();
             for (source, number) in names::source_ids(&self.pool, tenant, &keys).await? {
                 for chunk in sources.get(&source).map_or(&[][..], |it| it).chunks(IDS) {
-                    let mut sql = String::from("SELECT given_id FROM given_ids WHERE source_id = ? AND given_id IN (");
+                    let mut sql =
+                        String::from("SELECT given_id FROM given_ids WHERE source_id = ? AND given_id IN (");
                     placeholders(&mut sql, chunk.len());
                     sql.push(')');
                     let mut bound = values![number];

@@ -292,7 +292,11 @@ impl Tx {
         }
     }
 
-    pub async fn rows(&mut self, sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> SqlResult<Vec<Row>> {
+    pub async fn rows(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: Vec<Value>,
+    ) -> SqlResult<Vec<Row>> {
         match self {
             Self::Sqlite(tx) => {
                 let rows = sqlite(sql.into(), values).fetch_all(&mut **tx).await.map_err(failed)?;

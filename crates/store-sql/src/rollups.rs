@@ -97,7 +97,7 @@ pub(crate) async fn steps(pool: &Pool, query: &RollupQuery) -> SqlResult<Vec<(So
     let ids: Vec<i64> = series.keys().copied().collect();
     let step = i64::from(query.step_secs.max(60)).saturating_mul(SECOND);
     // A whole number of steps beyond the zone's greatest offset keeps the remainder from being negative.
-    let shift = query.offset_secs.saturating_mul(SECOND) + DAY.div_ceil(step) * step;
+    let shift = query.offset_secs.saturating_mul(SECOND) + (DAY / step + 1) * step;
     let mut points = BTreeMap::<(&SourceKey, i64), Step>::new();
     for ids in ids.chunks(IDS) {
         for (table, length) in TABLES {

@@ -73,7 +73,8 @@ impl Sessions for SqlDatabase {
     }
 
     async fn user_sessions(&self, user_id: &str, now: Timestamp) -> SqlResult<Vec<SessionRow>> {
-        let sql = select_sessions!("WHERE user_id = ? AND expires_at > ? ORDER BY created_at DESC, session_id");
+        let sql =
+            select_sessions!("WHERE user_id = ? AND expires_at > ? ORDER BY created_at DESC, session_id");
         self.pool.rows(sql, values![user_id, now]).await?.iter().map(session_row).collect()
     }
 

@@ -140,8 +140,9 @@ impl Sources for SqlDatabase {
         let of_source = "DELETE FROM latest_values WHERE series_id IN (SELECT s.series_id FROM series s JOIN source_ids \
                          k ON k.source_id = s.source_id WHERE k.tenant_key = ? AND k.source_key = ?)";
         tx.run(of_source, values![tenant, key]).await?;
-        let gone =
-            tx.run("DELETE FROM sources WHERE tenant_key = ? AND source_key = ?", values![tenant, key]).await?;
+        let gone = tx
+            .run("DELETE FROM sources WHERE tenant_key = ? AND source_key = ?", values![tenant, key])
+            .await?;
         tx.commit().await?;
         if gone == 0 { Err(SqlError::NotFound) } else { Ok(()) }
     }
@@ -182,7 +183,8 @@ impl Sources for SqlDatabase {
         const SELECT: &str = "SELECT k.source_key, a.arrival_minute, SUM(a.events) FROM source_ids k JOIN \
                               source_arrivals a ON a.source_id = k.source_id WHERE k.tenant_key = ? AND \
                               a.arrival_minute >= ? AND a.arrival_minute < ?";
-        const ORDER: &str = " GROUP BY k.source_key, a.arrival_minute ORDER BY k.source_key, a.arrival_minute";
+        const ORDER: &str =
+            " GROUP BY k.source_key, a.arrival_minute ORDER BY k.source_key, a.arrival_minute";
         let bound = values![tenant, minute_of(range.from), range.to];
         let mut rows = Vec::new();
         if sources.is_empty() {
@@ -234,7 +236,10 @@ impl Sources for SqlDatabase {
         rollups::steps(&self.pool, query).await
     }
 
-    async fn rollup_extremes(&self, query: &RollupQuery) -> SqlResult<Option<(f64, Timestamp, f64, Timestamp)>> {
+    async fn rollup_extremes(
+        &self,
+        query: &RollupQuery,
+    ) -> SqlResult<Option<(f64, Timestamp, f64, Timestamp)>> {
         rollups::extremes(&self.pool, query).await
     }
 }

@@ -94,7 +94,8 @@ impl Tokens for SqlDatabase {
     }
 
     async fn revoke_token(&self, tenant: &TenantId, id: u64, at: Timestamp) -> SqlResult<()> {
-        let sql = "UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND tenant_key = ? AND revoked_at IS NULL";
+        let sql =
+            "UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND tenant_key = ? AND revoked_at IS NULL";
         let changed = self.pool.run(sql, values![at, id, tenant], &[]).await?;
         if changed == 0 && self.token(tenant, id).await?.is_none() { Err(SqlError::NotFound) } else { Ok(()) }
     }

@@ -4,7 +4,7 @@
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
@@ -58,9 +58,7 @@ impl Fold {
 
     fn judge(&self, level: Level, target: &'static str, message: String) -> Verdict {
         let now = (self.clock)();
-        let mut hasher = self.hasher.build_hasher();
-        (level.as_str(), target, message.as_str()).hash(&mut hasher);
-        let key = hasher.finish();
+        let key = self.hasher.hash_one((level.as_str(), target, message.as_str()));
         let mut seen = self.seen.lock();
         if let Some(entry) = seen.get_mut(&key) {
             if now.duration_since(entry.since) < WINDOW {

@@ -34,10 +34,10 @@ pub fn copy(text: &str) {
     let (Some(body), Ok(area)) = (document.body(), area.dyn_into::<web_sys::HtmlTextAreaElement>()) else { return };
     let _ = body.append_child(&area);
     area.select();
-    if let Ok(command) = js_sys::Reflect::get(&document, &JsValue::from_str("execCommand"))
+    if let Ok(command) = js_sys::Reflect::get(document.as_ref(), &JsValue::from_str("execCommand"))
         && let Some(command) = command.dyn_ref::<js_sys::Function>()
     {
-        let _ = command.call1(&document, &JsValue::from_str("copy"));
+        let _ = command.call1(document.as_ref(), &JsValue::from_str("copy"));
     }
     area.remove();
 }
@@ -68,13 +68,13 @@ pub fn meta(name: &str) -> Option<String> {
 /// Sets a cookie that keeps a taste.
 pub fn set_cookie(line: &str) {
     if let Some(document) = document() {
-        let _ = js_sys::Reflect::set(&document, &JsValue::from_str("cookie"), &JsValue::from_str(line));
+        let _ = js_sys::Reflect::set(document.as_ref(), &JsValue::from_str("cookie"), &JsValue::from_str(line));
     }
 }
 
 /// A global of a script we loaded, such as `qgxCharts`.
 pub fn global(name: &str) -> Option<js_sys::Object> {
-    js_sys::Reflect::get(&window()?, &JsValue::from_str(name)).ok()?.dyn_into().ok()
+    js_sys::Reflect::get(window()?.as_ref(), &JsValue::from_str(name)).ok()?.dyn_into().ok()
 }
 
 /// Calls a method by name; `None` where it is missing or throws.

@@ -22,7 +22,6 @@ crate::texts! {
     chart_keys => "왼쪽·오른쪽 화살표로 막대를 옮기고, Shift와 함께 누르면 범위를 고르며, Enter로 적용합니다", "Left and right arrows move between bars, with Shift they select a range, Enter applies it";
     bar(time: &str, count: &str) => "{time}, {count}건", "{time}, {count} events";
     picked(from: &str, to: &str) => "{from}부터 {to}까지 선택됨", "{from} to {to} selected";
-    last_n(text: &str) => "최근 {text}", "Last {text}";
     today => "오늘", "Today";
     yesterday => "어제", "Yesterday";
     min_max(min: &str, max: &str) => "최소 {min} · 최대 {max}", "min {min} · max {max}";

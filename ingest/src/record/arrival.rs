@@ -28,10 +28,9 @@ impl IdMaker {
     pub fn new() -> Self {
         let mut seed = [0; 16];
         if getrandom::fill(&mut seed).is_err() {
-            // No entropy source: the clock and the address of the seed still tell processes apart.
-            let now = Timestamp::now().as_nanos() as u64;
-            seed[..8].copy_from_slice(&now.to_ne_bytes());
-            seed[8..].copy_from_slice(&(std::ptr::from_ref(&seed).addr() as u64).to_ne_bytes());
+            // No entropy source: the clock and the process still tell ids apart.
+            seed[..8].copy_from_slice(&received_now().as_nanos().to_ne_bytes());
+            seed[8..12].copy_from_slice(&std::process::id().to_ne_bytes());
         }
         Self(uuid::Uuid::from_bytes(seed).as_u64_pair().into())
     }

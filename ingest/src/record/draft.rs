@@ -304,6 +304,14 @@ impl Draft {
         self.top_level("host", Scalar::Text(host))
     }
 
+    /// A tag that a protocol has beside its fields: it may name the source, and nothing else of the envelope.
+    ///
+    /// # Errors
+    /// Where it breaks a limit.
+    pub fn tag(&mut self, name: &str, value: &str) -> Result<(), RecordError> {
+        if SOURCE.contains(&name) { self.top_level(name, Scalar::Text(value)) } else { self.text(name, value) }
+    }
+
     /// The text of the record.
     ///
     /// # Errors

@@ -14,6 +14,9 @@ pub mod refuse;
 pub mod stamp;
 pub mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use draft::{Draft, Scalar};
 pub use names::NameBudget;
 pub use refuse::RecordError;

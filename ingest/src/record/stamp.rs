@@ -1,7 +1,7 @@
 //! Times as programs write them: ISO 8601, epochs, RFC 3164, Apache, log4j and their like.
 
-use domain::time::{Civil, days_from_civil};
-use domain::{Timestamp, Zone};
+use domain::time::days_from_civil;
+use domain::{Civil, Timestamp, Zone};
 
 /// How far ahead of now a time may lie.
 const AHEAD_NANOS: i64 = 24 * 3_600 * 1_000_000_000;

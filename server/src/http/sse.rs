@@ -9,25 +9,12 @@ use http::{HeaderName, HeaderValue, header};
 use std::convert::Infallible;
 use tokio_util::sync::CancellationToken;
 
-/// The name of a message's server-sent event: its `type`.
-fn name(message: &LiveMessage) -> &'static str {
-    match message {
-        LiveMessage::Totals(_) => "totals",
-        LiveMessage::Tail { .. } => "tail",
-        LiveMessage::Source { .. } => "source",
-        LiveMessage::Refusal(_) => "refusal",
-        LiveMessage::TokenSeen { .. } => "token_seen",
-        LiveMessage::Heartbeat { .. } => "heartbeat",
-        LiveMessage::Lagged { .. } => "lagged",
-    }
-}
-
 /// The stream as an answer. It ends when the process begins to stop; clients then connect again.
 pub fn answer(messages: BoxStream<'static, LiveMessage>, stopping: CancellationToken) -> Response {
     let events = messages
         .map(|message| {
-            let event = Event::default().event(name(&message));
-            Ok::<_, Infallible>(event.json_data(&message).unwrap_or_default())
+            // Unnamed, so that a browser's `onmessage` hears all of them; the type stands in the JSON.
+            Ok::<_, Infallible>(Event::default().json_data(&message).unwrap_or_default())
         })
         .take_until(stopping.cancelled_owned());
     let mut response = Sse::new(events).into_response();

@@ -77,13 +77,23 @@ impl HttpState {
         }
     }
 
-    /// Puts the middleware around a router.
+    /// Puts all of the middleware around a router.
     pub fn wrap(&self, router: Router) -> Router {
+        self.guarded(self.identified(router))
+    }
+
+    /// The inner part: who asks, and how often.
+    pub fn identified(&self, router: Router) -> Router {
         router
             .layer(from_fn_with_state(self.clone(), rate::limit))
             .layer(from_fn_with_state(self.clone(), actor::identify))
             .layer(from_fn_with_state(self.clone(), session::open))
             .layer(from_fn_with_state(self.clone(), csrf::guard))
+    }
+
+    /// The outer part, which every answer needs.
+    pub fn guarded(&self, router: Router) -> Router {
+        router
             .layer(from_fn_with_state(self.clone(), headers::secure))
             .layer(from_fn(catch_panics))
             .layer(from_fn_with_state(self.clone(), red::measure))

@@ -21,8 +21,8 @@ pub struct LiveParams {
 
 /// Follow live: events that match, or the tenant's totals.
 ///
-/// Each message is a `LiveMessage`, its `type` also the name of the server-sent event. A heartbeat comes every ten
-/// seconds; `lagged` says that the reader was too slow and how much it missed.
+/// Each message is a `LiveMessage` in JSON, told apart by its `type`. A heartbeat comes every ten seconds; `lagged`
+/// says that the reader was too slow and how much it missed.
 #[utoipa::path(get, path = "/api/v1/live", tag = "events", operation_id = "live",
     params(LiveParams),
     responses((status = 200, description = "A stream of `LiveMessage`", body = domain::api::LiveMessage,

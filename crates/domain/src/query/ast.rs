@@ -30,29 +30,32 @@ pub enum Expr {
     /// Not this: includes events without the field.
     Not(Box<Expr>),
     /// Free text over `message` and every string field: the tokens of `text` (see `text::query_terms`) stand
-    /// next to each other, in one value; with `prefix` the last one may go on.
+    /// next to each other, in one value; with `prefix` the last one may go on. A text without terms matches nothing;
+    /// the parser refuses it.
     Text {
         /// As written, unquoted.
         text: String,
         /// Written with a `*` at the end.
         prefix: bool,
     },
-    /// `field:value`: the whole value, folded by the tokeniser's table (`text::fold`). Matches strings, and
-    /// numbers or booleans where `value` parses as one.
+    /// `field:value`: the whole value, folded by the tokeniser's table (`text::fold`). Matches strings, values beyond
+    /// the name budget (`x`), and numbers or booleans where `value` parses as one (`query::as_number`, `as_bool`).
+    /// The parser never makes it of `level`, `ts`, `received_at` or `raw`.
     Equals {
         /// Which field.
         field: Field,
         /// As written, unquoted.
         value: String,
     },
-    /// `field:pre*`: the folded value starts with the folded prefix. Strings only.
+    /// `field:pre*`: the folded value starts with the folded prefix. Strings and values beyond the name budget only;
+    /// of the envelope `id`, `source`, `kind` and `message`.
     Prefix {
         /// Which field.
         field: Field,
         /// As written, unquoted, without the star.
         prefix: String,
     },
-    /// `field:*`: the event has the field, of any type.
+    /// `field:*`: the event has the field, of any type, with at least one value.
     Exists {
         /// Which field.
         field: Field,

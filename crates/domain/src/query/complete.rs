@@ -185,11 +185,7 @@ impl Spot {
 /// How well a candidate fits what was typed; less is better.
 fn rank(candidate: &str, typed: &str) -> Option<u8> {
     let (candidate, typed) = (fold(candidate), fold(typed));
-    if candidate.starts_with(&typed) {
-        Some(0)
-    } else {
-        candidate.contains(&typed).then_some(1)
-    }
+    if candidate.starts_with(&typed) { Some(0) } else { candidate.contains(&typed).then_some(1) }
 }
 
 #[derive(Default)]
@@ -212,12 +208,12 @@ impl Items {
             self.add(CompletionKind::Keyword, "OR ", "OR");
         }
         let own = source.fields.iter().filter(|f| !ENVELOPE.contains(&f.name.as_str()));
-        let all = ENVELOPE.iter().map(|name| (*name, false)).chain(
-            own.map(|f| (f.name.as_str(), f.numeric && !f.text && !f.boolean)),
-        );
-        let mut fitting: Vec<(u8, &str, bool)> = all
-            .filter_map(|(name, numeric)| rank(name, typed).map(|rank| (rank, name, numeric)))
-            .collect();
+        let all = ENVELOPE
+            .iter()
+            .map(|name| (*name, false))
+            .chain(own.map(|f| (f.name.as_str(), f.numeric && !f.text && !f.boolean)));
+        let mut fitting: Vec<(u8, &str, bool)> =
+            all.filter_map(|(name, numeric)| rank(name, typed).map(|rank| (rank, name, numeric))).collect();
         fitting.sort_by_key(|(rank, ..)| *rank);
         for (_, name, numeric) in fitting {
             let written = quote(name);
@@ -267,7 +263,8 @@ impl Items {
                     .filter_map(|v| rank(&v.value, typed).map(|rank| (rank, v.value.as_str())))
                     .collect();
                 fitting.sort_by_key(|(rank, _)| *rank);
-                for (_, value) in fitting.into_iter().filter(|(_, v)| !compared || super::as_number(v).is_some())
+                for (_, value) in
+                    fitting.into_iter().filter(|(_, v)| !compared || super::as_number(v).is_some())
                 {
                     self.add(CompletionKind::Value, quote(value), value);
                 }

@@ -1,4 +1,5 @@
-//! Editing a query's text by clicks: facets add, exclude and take away conditions.
+//! Editing a query's text by clicks: facets add, exclude and take away conditions. A text that is no query stays as
+//! it is.
 
 use super::{Expr, Field, parser::Parsed, print::quote};
 use crate::text::fold;
@@ -60,12 +61,7 @@ fn edit(text: &str, clause: &str, wish: Wish) -> String {
         Wish::Without => Some(format!("-{clause}")),
         Wish::Either => None,
     };
-    let Ok(parsed) = Parsed::of(text) else {
-        return match addition {
-            Some(addition) if !text.ends_with(&addition) => append(text, &addition),
-            _ => text.to_owned(),
-        };
-    };
+    let Ok(parsed) = Parsed::of(text) else { return text.to_owned() };
     if parsed.alternatives {
         return addition.map_or(text.to_owned(), |addition| format!("({}) {addition}", text.trim()));
     }

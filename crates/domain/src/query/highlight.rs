@@ -74,6 +74,8 @@ pub fn highlight(text: &str) -> Vec<Span> {
                 Class::Number
             }
             Lexeme::Atom(_) => Class::Value,
+            // Where only a part of it is wrong, the rest keeps its colour.
+            Lexeme::Bad(_, bytes) if *bytes != token.bytes => Class::Value,
             Lexeme::Bad(..) => Class::Error,
         };
         in_range = (in_range || token.lexeme == Lexeme::RangeOpen) && token.lexeme != Lexeme::RangeClose;
@@ -81,7 +83,8 @@ pub fn highlight(text: &str) -> Vec<Span> {
         // The mistake may be part of a token, or many.
         let cut = |at: usize| at.clamp(token.bytes.start, token.bytes.end);
         let (from, to) = (cut(wrong.start), cut(wrong.end));
-        let parts = [(token.bytes.start, from, class), (from, to, Class::Error), (to, token.bytes.end, class)];
+        let parts =
+            [(token.bytes.start, from, class), (from, to, Class::Error), (to, token.bytes.end, class)];
         for (start, end, class) in parts {
             if start < end {
                 spans.push(Span { start, end, class });

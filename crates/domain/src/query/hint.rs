@@ -43,7 +43,8 @@ impl HintKind {
             ),
             Self::WholeMessage => lang.pick(
                 "메시지 전체가 이 값과 같은 것만 찾습니다. 메시지 안에서 찾으려면 낱말만 쓰세요.".to_owned(),
-                "This compares the whole message. To search within messages write the words alone.".to_owned(),
+                "This compares the whole message. To search within messages write the words alone."
+                    .to_owned(),
             ),
         }
     }

@@ -64,9 +64,7 @@ impl Display for Expr {
         let name = |field: &Field| quote(&field.to_string());
         match self {
             Self::All => Ok(()),
-            Self::And(parts) => {
-                joined(f, parts, " ", |part| matches!(part, Self::Or(_)))
-            }
+            Self::And(parts) => joined(f, parts, " ", |part| matches!(part, Self::Or(_))),
             Self::Or(parts) => joined(f, parts, " OR ", |_| false),
             Self::Not(inner) if matches!(**inner, Self::And(_) | Self::Or(_)) => write!(f, "NOT ({inner})"),
             Self::Not(inner) => write!(f, "-{inner}"),

@@ -3,6 +3,8 @@
 //! Embedded: SQLite. Production: MySQL. One trait a concern; [`SqlStore`] is all of them.
 
 pub mod accounts;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod pipeline;
 pub mod sessions;
 pub mod sources;

@@ -10,6 +10,6 @@ mod toast;
 pub use code::{Code, CopyButton};
 pub use menu::Menu;
 pub use pill::{Tone, level_tag, pill};
-pub use range::{RangeLink, RangePicker, relative_label};
+pub use range::RangePicker;
 pub use states::{ErrorState, Notice, empty, skeleton, tall_skeleton};
 pub use toast::{Toaster, Toasts, provide_toasts, use_toasts};

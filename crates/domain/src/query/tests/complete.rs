@@ -11,7 +11,8 @@ fn field(name: &str, numeric: bool) -> FieldInfo {
 fn check(text: &str, expect: &[&str], chosen: &str) {
     let fields = [field("temperature", true), field("site", false), field("my field", false)];
     let value = |value: &str| FacetValue { value: value.into(), count: 1 };
-    let facets = [Facet { field: "site".into(), distinct: 2, values: vec![value("부산"), value("서 울")] }];
+    let facets =
+        [Facet { field: "site".into(), distinct: 2, values: vec![value("부산"), value("서 울")] }];
     let cursor = text.find('|').unwrap();
     let text = text.replace('|', "");
     let completions = complete(&text, cursor, &CompletionSource { fields: &fields, facets: &facets });

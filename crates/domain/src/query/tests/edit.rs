@@ -45,5 +45,6 @@ fn presence() {
 fn what_cannot_be_edited_stays() {
     assert_eq!(with_filter("a", "level", "loud"), "a");
     assert_eq!(without_filter("a \"b", "x", "y"), "a \"b");
+    assert_eq!(with_filter("NOT", "x", "y"), "NOT");
     assert_eq!(without_filter("x:y OR a", "x", "y"), "x:y OR a");
 }

@@ -13,11 +13,24 @@ fn check(query: &str, expect: bool) {
 
 #[test]
 fn text() {
-    for found in ["", "온도", "gpu온도", "GPU 온도", "\"bearing hot\"", "bear*", "\"bearing h\"*", "부산", "green", "ＨＯＴ", "200"] {
+    for found in [
+        "",
+        "온도",
+        "gpu온도",
+        "GPU 온도",
+        "\"bearing hot\"",
+        "bear*",
+        "\"bearing h\"*",
+        "부산",
+        "green",
+        "ＨＯＴ",
+        "200",
+    ] {
         check(found, true);
     }
     // Not across values, not in names, the source, or beyond the name budget.
-    for lost in ["bear", "\"hot bearing\"", "\"hot 부산\"", "\"blue green\"", "site", "pump", "rare", "514"] {
+    for lost in ["bear", "\"hot bearing\"", "\"hot 부산\"", "\"blue green\"", "site", "pump", "rare", "514"]
+    {
         check(lost, false);
     }
 }
@@ -25,19 +38,57 @@ fn text() {
 #[test]
 fn fields() {
     for found in [
-        "site:부산", "tags:blue", "tags:\"green light\"", "source:PUMP-1", "source:pump*", "kind:log", "level:warning",
-        "ok:true", "ok:TRUE", "temperature:81.20", "port:22", "http.status:200", "code:200", "code:2*", "rare:one=1",
-        "rare:one*", "rare:*", "http.x:y", "id:01900000-0000-7000-8000-000000000001", "id:01900000*", "empty:\"\"",
-        "empty:*", "message:*", "message:gpu*", "message:\"gpu온도 81도, bearing hot\"", "ts:2026-11-22T10:02:03.000000004+09:00",
+        "site:부산",
+        "tags:blue",
+        "tags:\"green light\"",
+        "source:PUMP-1",
+        "source:pump*",
+        "kind:log",
+        "level:warning",
+        "ok:true",
+        "ok:TRUE",
+        "temperature:81.20",
+        "port:22",
+        "http.status:200",
+        "code:200",
+        "code:2*",
+        "rare:one=1",
+        "rare:one*",
+        "rare:*",
+        "http.x:y",
+        "id:01900000-0000-7000-8000-000000000001",
+        "id:01900000*",
+        "empty:\"\"",
+        "empty:*",
+        "message:*",
+        "message:gpu*",
+        "message:\"gpu온도 81도, bearing hot\"",
+        "ts:2026-11-22T10:02:03.000000004+09:00",
         "fields.site:부산",
     ] {
         check(found, true);
         check(&format!("-{found}"), false);
     }
     for lost in [
-        "site:부", "tags:green", "source:pump", "kind:metric", "level:error", "ok:false", "temperature:81", "port:2*",
-        "temperature:8*", "raw:*", "nothing:*", "nothing:x", "rare:one", "rare=one:1", "http:*", "Site:부산",
-        "id:01900000-0000-7000-8000-000000000002", "message:bearing", "fields.level:warn",
+        "site:부",
+        "tags:green",
+        "source:pump",
+        "kind:metric",
+        "level:error",
+        "ok:false",
+        "temperature:81",
+        "port:2*",
+        "temperature:8*",
+        "raw:*",
+        "nothing:*",
+        "nothing:x",
+        "rare:one",
+        "rare=one:1",
+        "http:*",
+        "Site:부산",
+        "id:01900000-0000-7000-8000-000000000002",
+        "message:bearing",
+        "fields.level:warn",
     ] {
         check(lost, false);
         check(&format!("NOT {lost}"), true);
@@ -47,13 +98,31 @@ fn fields() {
 #[test]
 fn comparisons() {
     for found in [
-        "temperature>81", "temperature>=81.2", "temperature<=81.2", "port<100", "port>100", "temperature:[80 TO 82]",
-        "level>info", "level>=warn", "level<error", "level:[notice TO warn]", "ts<2026-11-22T01:02:04Z",
-        "received_at>=2026-11-22T01:02:04Z", "온도 (site:서울 OR site:부산) -level:debug",
+        "temperature>81",
+        "temperature>=81.2",
+        "temperature<=81.2",
+        "port<100",
+        "port>100",
+        "temperature:[80 TO 82]",
+        "level>info",
+        "level>=warn",
+        "level<error",
+        "level:[notice TO warn]",
+        "ts<2026-11-22T01:02:04Z",
+        "received_at>=2026-11-22T01:02:04Z",
+        "온도 (site:서울 OR site:부산) -level:debug",
     ] {
         check(found, true);
     }
-    for lost in ["temperature>81.2", "code>100", "ok>0", "rare>0", "level>warn", "ts<2026-11-22T01:02:03Z", "nothing<1"] {
+    for lost in [
+        "temperature>81.2",
+        "code>100",
+        "ok>0",
+        "rare>0",
+        "level>warn",
+        "ts<2026-11-22T01:02:03Z",
+        "nothing<1",
+    ] {
         check(lost, false);
     }
 }
@@ -63,7 +132,9 @@ fn without_a_level() {
     let bare = r#"{"id":"01900000-0000-7000-8000-000000000001","tenant":"t_a","source":"s","ts":"2026-11-22T01:02:03Z",
         "received_at":"2026-11-22T01:02:03Z","kind":"event"}"#;
     let event = StoredEvent::parse(bare.as_bytes()).unwrap();
-    for (query, expect) in [("level<error", false), ("-level:error", true), ("level:*", false), ("-level:*", true), ("a", false)] {
+    for (query, expect) in
+        [("level<error", false), ("-level:error", true), ("level:*", false), ("-level:*", true), ("a", false)]
+    {
         assert_eq!(Query::parse(query).unwrap().matches(&event), expect, "{query}");
     }
 }

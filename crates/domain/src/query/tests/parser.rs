@@ -148,13 +148,17 @@ fn bounds() {
 
 #[test]
 fn errors_speak_both_languages() {
-    for text in ["\"", "a\\", "(", ")", "()", "OR a", "a OR", "-", "a*b", "*", "&&", "♥", ":", "a:", "a:>", "a>b"]
-        .into_iter()
-        .chain(["id>1", "level:x", "kind:x", "ts:x", "raw:x", "a:[", "a:[2 TO 1]"])
+    for text in
+        ["\"", "a\\", "(", ")", "()", "OR a", "a OR", "-", "a*b", "*", "&&", "♥", ":", "a:", "a:>", "a>b"]
+            .into_iter()
+            .chain(["id>1", "level:x", "kind:x", "ts:x", "raw:x", "a:[", "a:[2 TO 1]"])
     {
         let error = Query::parse(text).unwrap_err();
         let (ko, en) = (error.message(Lang::Ko), error.message(Lang::En));
-        assert!(ko.chars().any(|c| ('가'..='힣').contains(&c)) && en.is_ascii() || en.contains('“'), "{ko} {en}");
+        assert!(
+            ko.chars().any(|c| ('가'..='힣').contains(&c)) && en.is_ascii() || en.contains('“'),
+            "{ko} {en}"
+        );
         let (ko, en) = (error.hint(Lang::Ko), error.hint(Lang::En));
         assert!(ko.chars().any(|c| ('가'..='힣').contains(&c)) && !en.is_empty(), "{ko} {en}");
     }

@@ -5,9 +5,44 @@ use proptest::prelude::*;
 fn nearly() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "AND", "OR", "NOT", "TO", "to", " ", " ", " ", "(", ")", "[", "]", "\"", "\\", "*", ":", ">", ">=", "<", "=",
-            "-", "level", "ts", "warn", "source", "f", "temperature", "온도", "ㅋㅋ", "5", "1e400", "fields.", "raw", "kind",
-            "2026-01-01T00:00:00Z", "😀", "\u{300}", "\0",
+            "AND",
+            "OR",
+            "NOT",
+            "TO",
+            "to",
+            " ",
+            " ",
+            " ",
+            "(",
+            ")",
+            "[",
+            "]",
+            "\"",
+            "\\",
+            "*",
+            ":",
+            ">",
+            ">=",
+            "<",
+            "=",
+            "-",
+            "level",
+            "ts",
+            "warn",
+            "source",
+            "f",
+            "temperature",
+            "온도",
+            "ㅋㅋ",
+            "5",
+            "1e400",
+            "fields.",
+            "raw",
+            "kind",
+            "2026-01-01T00:00:00Z",
+            "😀",
+            "\u{300}",
+            "\0",
         ])
         .prop_map(str::to_owned),
         any::<char>().prop_map(String::from),
@@ -21,8 +56,10 @@ fn value() -> impl Strategy<Value = String> {
         "[a-z가-힣0-9]{1,6}",
         "[ -~]{0,8}",
         any::<String>().prop_map(|s| s.chars().take(8).collect()),
-        prop::sample::select(vec!["AND", "OR", "NOT", "-x", "*", "a*", "[1 TO 2]", "", "\\", "=x", "fields."])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "AND", "OR", "NOT", "-x", "*", "a*", "[1 TO 2]", "", "\\", "=x", "fields."
+        ])
+        .prop_map(str::to_owned),
     ]
 }
 
@@ -30,7 +67,8 @@ fn named() -> impl Strategy<Value = Field> {
     let name = prop_oneof![
         "[a-z]{1,6}",
         value(),
-        prop::sample::select(vec!["id", "level", "ts", "fields.x", "fields.id", "a.b", "AND", "-"]).prop_map(str::to_owned),
+        prop::sample::select(vec!["id", "level", "ts", "fields.x", "fields.id", "a.b", "AND", "-"])
+            .prop_map(str::to_owned),
     ];
     name.prop_filter_map("a name", |name| (!name.is_empty()).then(|| Field::Named(name.replace('.', "/"))))
 }
@@ -42,7 +80,8 @@ fn comparison() -> impl Strategy<Value = Comparison> {
 
 fn leaf() -> impl Strategy<Value = Expr> {
     let string_field = || prop_oneof![Just(Field::Source), Just(Field::Message), Just(Field::Id), named()];
-    let any_field = prop_oneof![Just(Field::Raw), Just(Field::Ts), Just(Field::Level), Just(Field::Kind), named()];
+    let any_field =
+        prop_oneof![Just(Field::Raw), Just(Field::Ts), Just(Field::Level), Just(Field::Kind), named()];
     let time_field = prop_oneof![Just(Field::Ts), Just(Field::ReceivedAt)];
     let or_equal = || prop_oneof![comparison(), Just(Comparison::Equal)];
     prop_oneof![
@@ -57,8 +96,11 @@ fn leaf() -> impl Strategy<Value = Expr> {
             .prop_map(|(field, comparison, value)| Expr::Number { field, comparison, value }),
         (or_equal(), prop::sample::select(Level::ALL.to_vec()))
             .prop_map(|(comparison, level)| Expr::Level { comparison, level }),
-        (time_field, or_equal(), any::<i64>())
-            .prop_map(|(field, comparison, at)| Expr::Time { field, comparison, at: Timestamp::from_nanos(at) }),
+        (time_field, or_equal(), any::<i64>()).prop_map(|(field, comparison, at)| Expr::Time {
+            field,
+            comparison,
+            at: Timestamp::from_nanos(at)
+        }),
     ]
 }
 
@@ -91,7 +133,8 @@ fn sound(text: &str) {
     let chars = text.chars().count();
     match Query::parse(text) {
         Ok(query) => {
-            let again = Query::parse(&query.expr.to_string()).expect("what is printed is a query");
+            let printed = query.expr.to_string();
+            let again = Query::parse(&printed).expect("what is printed is a query");
             assert_eq!(again.expr, query.expr, "{text:?}");
         }
         Err(error) => {
@@ -105,7 +148,11 @@ fn sound(text: &str) {
         end = span.end;
     }
     assert_eq!(end, text.len());
-    assert_eq!(highlight(text).iter().any(|s| s.class == Class::Error), Query::parse(text).is_err(), "{text:?}");
+    assert_eq!(
+        highlight(text).iter().any(|s| s.class == Class::Error),
+        Query::parse(text).is_err(),
+        "{text:?}"
+    );
     for cursor in 0..=text.len() {
         let replace = complete(text, cursor, &CompletionSource::default()).replace;
         assert!(text.is_char_boundary(replace.start) && text.is_char_boundary(replace.end), "{text:?}");

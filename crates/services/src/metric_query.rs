@@ -1,0 +1,246 @@
+//! A number over time: from rollups where they cover it, else from the events themselves.
+
+use crate::check::{Check, within_reach};
+use crate::counts::{check_step, within};
+use crate::sources::MINUTE_NANOS;
+use crate::{Ctx, ServiceError, Services};
+use domain::api::{Aggregate, Extremes, MetricQuery, MetricResult, MetricSeries};
+use domain::histogram::{edges, step_for};
+use domain::query::Query;
+use domain::{Permission, SourceKey, TenantId, TimeRange, Timestamp, Zone};
+use std::collections::{BTreeMap, HashSet};
+use store::index::NumericAggregation;
+use store::sql::sources::RollupQuery;
+
+/// Lines of a chart.
+const MOST_SERIES: usize = 20;
+/// Points of a line where the caller gives no step.
+const USUAL_POINTS: u32 = 300;
+/// Points of a line at most.
+const MOST_POINTS: u32 = 5_000;
+/// Minute rollups are kept for so long; before it only hours are.
+const MINUTES_KEPT_NANOS: i64 = 30 * 86_400_000_000_000;
+const WEEK_SECS: u32 = 604_800;
+
+impl Services {
+    /// A number over time, one line a source, at most 20: those with the most points. `times` are the starts of the
+    /// steps, aligned to the tenant's wall clock; a step without a value is a gap. Extremes are those of the single
+    /// values in the window, whatever the step. Where rollups answer, whole minutes count at both ends of the window.
+    /// Needs [`Permission::ReadEvents`].
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong window, name or step, or more than 20 sources.
+    pub async fn metrics(&self, ctx: &Ctx, query: MetricQuery) -> Result<MetricResult, ServiceError> {
+        let tenant = ctx.require(Permission::ReadEvents)?;
+        let range = within_reach(query.range, Timestamp::now());
+        let mut check = Check::new(ctx.lang);
+        check.range(query.range);
+        check.field_name("metric", &query.metric);
+        check_step(&mut check, range, query.step_secs, MOST_POINTS);
+        check.number("sources", query.sources.len() as u64, 0..=MOST_SERIES as u64);
+        check.done()?;
+        let zone = self.zone_of(tenant).await?;
+        let step = query.step_secs.unwrap_or_else(|| step_for(range, USUAL_POINTS));
+        let asked = Asked {
+            edges: edges(range, step, &zone),
+            metric: query.metric.strip_prefix("fields.").unwrap_or(&query.metric).to_owned(),
+            sources: query.sources,
+            aggregate: query.aggregate,
+            range,
+            step,
+        };
+        let found = match self.from_rollups(tenant, &zone, &asked).await? {
+            Some(series) => {
+                let extremes = match self.rollup_extremes(tenant, &asked).await? {
+                    Some(extremes) => Some(extremes),
+                    None => self.from_events(ctx, tenant, &asked.whole()).await?.1,
+                };
+                (series, extremes)
+            }
+            None => self.from_events(ctx, tenant, &asked).await?,
+        };
+        let mut times = asked.edges;
+        times.pop();
+        Ok(MetricResult { times, step_secs: step, series: found.0, extremes: found.1 })
+    }
+
+    /// From rollups; `None` where they do not answer this question.
+    async fn from_rollups(
+        &self,
+        tenant: &TenantId,
+        zone: &Zone,
+        asked: &Asked,
+    ) -> Result<Option<Vec<MetricSeries>>, ServiceError> {
+        let Some(offset_secs) = asked.rollup_offset(zone, Timestamp::now()) else { return Ok(None) };
+        let points = self.sql().rollup(&asked.rollup(tenant, offset_secs)).await?;
+        let covered: HashSet<&SourceKey> = points.iter().map(|(source, _, _)| source).collect();
+        // A source without rollups may have the number in its events.
+        if points.is_empty() || !asked.sources.iter().all(|source| covered.contains(source)) {
+            return Ok(None);
+        }
+        Ok(Some(lines(points, &asked.edges)))
+    }
+
+    /// Exact extremes from rollups; `None` where one of them lies in the part of a minute outside the window.
+    async fn rollup_extremes(
+        &self,
+        tenant: &TenantId,
+        asked: &Asked,
+    ) -> Result<Option<Extremes>, ServiceError> {
+        let found = self.sql().rollup_extremes(&asked.rollup(tenant, 0)).await?;
+        let extremes = found.map(|(min, min_at, max, max_at)| Extremes { min, min_at, max, max_at });
+        Ok(extremes.filter(|e| asked.range.contains(e.min_at) && asked.range.contains(e.max_at)))
+    }
+
+    async fn from_events(
+        &self,
+        ctx: &Ctx,
+        tenant: &TenantId,
+        asked: &Asked,
+    ) -> Result<(Vec<MetricSeries>, Option<Extremes>), ServiceError> {
+        let request = NumericAggregation {
+            query: within(Query::all(), asked.range, &asked.edges),
+            metric: asked.metric.clone(),
+            sources: asked.sources.clone(),
+            aggregate: asked.aggregate,
+            edges: asked.edges.clone(),
+            max_series: MOST_SERIES,
+        };
+        let index = &self.stores().index;
+        let found = self.read(ctx, tenant, |limit| index.aggregate(tenant, request, limit)).await?;
+        let series = found.series.into_iter().map(|s| MetricSeries { source: s.source, values: s.values });
+        Ok((series.collect(), found.extremes))
+    }
+}
+
+/// A question, made sound.
+struct Asked {
+    metric: String,
+    sources: Vec<SourceKey>,
+    aggregate: Aggregate,
+    range: TimeRange,
+    step: u32,
+    edges: Vec<Timestamp>,
+}
+
+impl Asked {
+    /// Seconds east of UTC in the whole window, where rollups can be cut into these steps.
+    fn rollup_offset(&self, zone: &Zone, now: Timestamp) -> Option<i64> {
+        let (first, last) = (self.edges.first()?, self.edges.last()?);
+        let offset = zone.offset_at(*first);
+        let steady = self.edges.iter().all(|edge| zone.offset_at(*edge) == offset);
+        let old = first.as_nanos() < now.as_nanos() - MINUTES_KEPT_NANOS && last > first;
+        let fits = self.step >= 60 && self.step.is_multiple_of(60) && self.step < WEEK_SECS;
+        (steady && fits && (self.step >= 3_600 || !old)).then_some(offset)
+    }
+
+    fn rollup(&self, tenant: &TenantId, offset_secs: i64) -> RollupQuery {
+        let minute = |nanos: i64| Timestamp::from_nanos(nanos.saturating_mul(MINUTE_NANOS));
+        let (from, to) = (self.range.from.as_nanos(), self.range.to.as_nanos());
+        RollupQuery {
+            tenant: tenant.clone(),
+            metric: self.metric.replace('.', "/"),
+            sources: self.sources.clone(),
+            aggregate: self.aggregate,
+            range: TimeRange {
+                from: minute(from.div_euclid(MINUTE_NANOS)),
+                to: minute(to.saturating_add(MINUTE_NANOS - 1).div_euclid(MINUTE_NANOS)),
+            },
+            step_secs: self.step,
+            offset_secs,
+        }
+    }
+
+    /// The same over one bucket: for extremes alone.
+    fn whole(&self) -> Self {
+        Self {
+            metric: self.metric.clone(),
+            sources: self.sources.clone(),
+            aggregate: Aggregate::Count,
+            range: self.range,
+            step: self.step,
+            edges: vec![self.range.from, self.range.to],
+        }
+    }
+}
+
+/// Points as lines: those with the most points first to stay, then by name.
+fn lines(points: Vec<(SourceKey, Timestamp, f64)>, edges: &[Timestamp]) -> Vec<MetricSeries> {
+    let buckets = edges.len().saturating_sub(1);
+    let mut by_source = BTreeMap::<SourceKey, Vec<Option<f64>>>::new();
+    for (source, at, value) in points {
+        let place = edges.partition_point(|edge| *edge <= at).saturating_sub(1);
+        let line = by_source.entry(source).or_insert_with(|| vec![None; buckets]);
+        if let Some(slot) = line.get_mut(place) {
+            *slot = Some(value);
+        }
+    }
+    let mut lines: Vec<_> =
+        by_source.into_iter().map(|(source, values)| MetricSeries { source, values }).collect();
+    lines.sort_by_key(|line| std::cmp::Reverse(line.values.iter().flatten().count()));
+    lines.truncate(MOST_SERIES);
+    lines.sort_by(|a, b| a.source.cmp(&b.source));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(from: i64, to: i64, step: u32, zone: &Zone) -> Asked {
+        let range = TimeRange { from: Timestamp::from_secs(from), to: Timestamp::from_secs(to) };
+        Asked {
+            metric: "a.b".to_owned(),
+            sources: vec![],
+            aggregate: Aggregate::Avg,
+            range,
+            step,
+            edges: edges(range, step, zone),
+        }
+    }
+
+    #[test]
+    fn rollups_are_asked_only_what_they_can_answer() {
+        let (seoul, new_york) =
+            (Zone::named("Asia/Seoul").unwrap(), Zone::named("America/New_York").unwrap());
+        // 2026-03-08T07:00Z: New York's clocks go forward.
+        let change = 1_772_953_200;
+        let now = Timestamp::from_secs(change + 86_400);
+        let check = |zone: &Zone, from: i64, to: i64, step, expect| {
+            assert_eq!(asked(change + from, change + to, step, zone).rollup_offset(zone, now), expect);
+        };
+        check(&seoul, -3_600, 3_600, 60, Some(32_400));
+        check(&seoul, -3_600, 3_600, 30, None);
+        check(&seoul, -3_600, 3_600, 90, None);
+        check(&new_york, -3_600, 3_600, 60, None);
+        check(&new_york, 3_600, 7_200, 60, Some(-14_400));
+        check(&seoul, -40 * 86_400, 0, 600, None);
+        check(&seoul, -40 * 86_400, 0, 3_600, Some(32_400));
+        check(&seoul, -400 * 86_400, 0, WEEK_SECS, None);
+    }
+
+    #[test]
+    fn minutes_that_touch_the_window_are_read() {
+        let tenant = TenantId::new("t_1").unwrap();
+        let query = asked(61, 125, 60, &Zone::utc()).rollup(&tenant, 0);
+        assert_eq!((query.range.from.as_secs(), query.range.to.as_secs()), (60, 180));
+        assert_eq!(query.metric, "a/b");
+    }
+
+    #[test]
+    fn the_fullest_lines_stay_and_gaps_are_gaps() {
+        let edges: Vec<_> = (0..=3).map(|i| Timestamp::from_secs(i * 60)).collect();
+        let mut points = Vec::new();
+        for i in 0..25 {
+            let source = SourceKey::new(&format!("s{i:02}")).unwrap();
+            points.push((source.clone(), edges[0], 1.0));
+            if i >= 10 {
+                points.push((source, edges[2], 2.0));
+            }
+        }
+        let lines = lines(points, &edges);
+        assert_eq!(lines.len(), MOST_SERIES);
+        assert!(lines.is_sorted_by(|a, b| a.source < b.source));
+        assert_eq!(lines.iter().filter(|l| l.values == [Some(1.0), None, Some(2.0)]).count(), 15);
+    }
+}

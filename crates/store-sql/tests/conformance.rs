@@ -1,0 +1,32 @@
+//! SQLite passes the conformance suite, in a file and in memory.
+
+use std::sync::Arc;
+use store::sql::{Accounts, SqlStore};
+use store_sql::SqlDatabase;
+
+async fn migrated(url: &str) -> Arc<dyn SqlStore> {
+    let database = SqlDatabase::connect(url).await.unwrap();
+    database.migrate().await.unwrap();
+    database
+}
+
+mod file {
+    use super::*;
+
+    async fn fresh() -> (Arc<dyn SqlStore>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        (migrated(&format!("sqlite://{}", folder.path().join("qgx.db").display())).await, folder)
+    }
+
+    store::sql_conformance!(fresh);
+}
+
+mod memory {
+    use super::*;
+
+    async fn fresh() -> (Arc<dyn SqlStore>, ()) {
+        (migrated("sqlite::memory:").await, ())
+    }
+
+    store::sql_conformance!(fresh);
+}

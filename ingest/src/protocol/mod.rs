@@ -1,0 +1,115 @@
+//! The protocols of the port: how they begin, how they are framed, what a frame says.
+//!
+//! RELP, Lumberjack and PROXY have their place in [`detect::Opening`]; until they are spoken they are refused by name.
+
+pub mod detect;
+pub mod frame;
+pub mod gelf;
+pub mod influx;
+pub mod plain;
+pub mod qgx;
+pub mod syslog;
+
+use crate::record::{Draft, RecordError, charset, json, mask};
+
+/// How frames end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// At a newline; a carriage return before it is dropped.
+    Newline,
+    /// At a NUL.
+    Nul,
+    /// After as many bytes as the count before it says.
+    Counted,
+}
+
+/// A protocol that carries records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// QGX lines: JSON objects or text.
+    Qgx,
+    /// A JSON object a line.
+    Ndjson,
+    /// GELF 1.1 over TCP.
+    Gelf,
+    /// Syslog, ended by newlines.
+    Syslog,
+    /// Syslog, octet-counted.
+    SyslogCounted,
+    /// Influx line protocol, or plain text.
+    Lines,
+    /// NDJSON by HTTP.
+    Http,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 7] = [
+        Self::Qgx,
+        Self::Ndjson,
+        Self::Gelf,
+        Self::Syslog,
+        Self::SyslogCounted,
+        Self::Lines,
+        Self::Http,
+    ];
+
+    /// The name in metrics and on a source's page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qgx => "qgx",
+            Self::Ndjson => "ndjson",
+            Self::Gelf => "gelf",
+            Self::Syslog | Self::SyslogCounted => "syslog",
+            Self::Lines => "lines",
+            Self::Http => "http",
+        }
+    }
+
+    /// How its frames end.
+    pub fn framing(self) -> Framing {
+        match self {
+            Self::Gelf => Framing::Nul,
+            Self::SyslogCounted => Framing::Counted,
+            Self::Qgx | Self::Ndjson | Self::Syslog | Self::Lines | Self::Http => Framing::Newline,
+        }
+    }
+
+    /// Whether it answers what is durable.
+    pub fn acknowledged(self) -> bool {
+        matches!(self, Self::Qgx)
+    }
+
+    /// Reads a frame into a draft that was just begun.
+    ///
+    /// # Errors
+    /// Where the frame is not what the protocol carries, or breaks a limit. [`RecordError::Empty`]: a blank line.
+    pub fn read(self, frame: &[u8], draft: &mut Draft) -> Result<(), RecordError> {
+        let frame = match (self.framing(), frame) {
+            (Framing::Newline, [head @ .., b'\r']) => head,
+            _ => frame,
+        };
+        if frame.iter().all(u8::is_ascii_whitespace) {
+            return Err(RecordError::Empty);
+        }
+        let (frame, masked) =
+            if draft.masks() { mask::resident_numbers_in(frame) } else { (frame.into(), 0) };
+        draft.note_masked(masked);
+        let decoded = charset::decode(&frame);
+        if let Some(name) = decoded.charset {
+            draft.keep_raw(&frame, name)?;
+        }
+        let text = decoded.text.as_ref();
+        match self {
+            Self::Ndjson | Self::Http => json::object(draft, text, json::Naming::Plain),
+            Self::Gelf => gelf::read(draft, text),
+            Self::Syslog | Self::SyslogCounted => syslog::read(draft, text),
+            Self::Qgx if text.trim_start().starts_with('{') => json::object(draft, text, json::Naming::Plain),
+            Self::Qgx => plain::read(draft, text),
+            Self::Lines => match influx::parse(text) {
+                Some(point) => influx::read(draft, &point),
+                None => plain::read(draft, text),
+            },
+        }
+    }
+}

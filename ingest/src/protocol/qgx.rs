@@ -1,0 +1,141 @@
+//! QGX lines: the acknowledged protocol of the port (DESIGN section 4).
+
+use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a stream, in characters.
+pub const STREAM_CHARS: usize = 64;
+
+/// What a client opens with: `HELLO {…}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Hello {
+    /// Its credential.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// The source of its records.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Its own name for this sequence of lines, to resume by.
+    #[serde(default)]
+    pub stream: Option<String>,
+    /// The highest `ACK` it ever got on the stream.
+    #[serde(default)]
+    pub acked: u64,
+}
+
+impl Hello {
+    /// Reads the line.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        let json = line.strip_prefix(b"HELLO ").ok_or("expected HELLO {…}")?;
+        let hello: Self = serde_json::from_slice(json).map_err(|error| format!("HELLO is not right: {error}"))?;
+        if let Some(stream) = &hello.stream {
+            let length = stream.chars().count();
+            if length == 0 || length > STREAM_CHARS || stream.chars().any(char::is_control) {
+                return Err(format!("stream must have 1 to {STREAM_CHARS} characters, none of them control"));
+            }
+        }
+        if let Some(source) = &hello.source {
+            domain::SourceKey::new(source).map_err(|error| error.to_string())?;
+        }
+        Ok(hello)
+    }
+}
+
+/// `OK {"stream":…,"last_seq":…}`
+pub fn ok(out: &mut BytesMut, stream: &str, last_seq: u64) {
+    #[derive(Serialize)]
+    struct Ok<'a> {
+        stream: &'a str,
+        last_seq: u64,
+    }
+    line(out, "OK ", &Ok { stream, last_seq });
+}
+
+/// `ACK n`: all lines up to `n` are durable or were answered by `NACK`.
+pub fn ack(out: &mut BytesMut, sequence: u64) {
+    out.put_slice(b"ACK ");
+    out.put_slice(itoa::Buffer::new().format(sequence).as_bytes());
+    out.put_u8(b'\n');
+}
+
+/// `NACK n {"code":…,"message":…}`: this line is bad for good.
+pub fn nack(out: &mut BytesMut, sequence: u64, code: &str, message: &str) {
+    #[derive(Serialize)]
+    struct Nack<'a> {
+        code: &'a str,
+        message: &'a str,
+    }
+    out.put_slice(b"NACK ");
+    out.put_slice(itoa::Buffer::new().format(sequence).as_bytes());
+    line(out, " ", &Nack { code, message });
+}
+
+/// `ERR {"code":…,"message":…,"retry_after":…}`: the connection ends. `retry_after` in seconds.
+pub fn err(out: &mut BytesMut, code: &str, message: &str, retry_after: Option<u64>) {
+    #[derive(Serialize)]
+    struct Err<'a> {
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+    }
+    line(out, "ERR ", &Err { code, message, retry_after });
+}
+
+fn line(out: &mut BytesMut, word: &str, body: &impl Serialize) {
+    out.put_slice(word.as_bytes());
+    // Strings and numbers cannot fail to serialise.
+    out.put_slice(&serde_json::to_vec(body).unwrap_or_default());
+    out.put_u8(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hello_is_read() {
+        fn check(line: &str, expect: Result<(&str, &str, &str, u64), &str>) {
+            let got = Hello::parse(line.as_bytes());
+            let shown = got.as_ref().map_err(String::as_str).map(|hello| {
+                let text = |field: &'_ Option<String>| field.clone().unwrap_or_default();
+                (text(&hello.token), text(&hello.source), text(&hello.stream), hello.acked)
+            });
+            match (shown, expect) {
+                (Ok((a, b, c, d)), Ok(expect)) => assert_eq!((a.as_str(), b.as_str(), c.as_str(), d), expect),
+                (Err(got), Err(expect)) => assert!(got.contains(expect), "{got}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        check(
+            r#"HELLO {"token":"qgx_x","source":"pump-1","stream":"boot-7","acked":41}"#,
+            Ok(("qgx_x", "pump-1", "boot-7", 41)),
+        );
+        check("HELLO {}", Ok(("", "", "", 0)));
+        check(r#"HELLO {"more":1}"#, Ok(("", "", "", 0)));
+        check(r#"HELLO {"acked":-1}"#, Err("HELLO is not right"));
+        check(r#"HELLO {"stream":""}"#, Err("stream must have"));
+        check(r#"HELLO {"source":"\u0000"}"#, Err("not a source key"));
+        check("HELLO {", Err("HELLO is not right"));
+    }
+
+    #[test]
+    fn answers_are_lines() {
+        let mut out = BytesMut::new();
+        ok(&mut out, "boot-7", 41);
+        ack(&mut out, 57);
+        nack(&mut out, 58, "invalid_json", "not JSON: \"x\"");
+        err(&mut out, "quota", "later", Some(30));
+        err(&mut out, "bad_token", "no", None);
+        let expect = r#"OK {"stream":"boot-7","last_seq":41}
+ACK 57
+NACK 58 {"code":"invalid_json","message":"not JSON: \"x\""}
+ERR {"code":"quota","message":"later","retry_after":30}
+ERR {"code":"bad_token","message":"no"}
+"#;
+        assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
+    }
+}

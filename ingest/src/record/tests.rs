@@ -1,0 +1,226 @@
+//! What becomes of a record (DESIGN sections 4 and 5).
+
+use super::writer::testing::{check, compare, event, writer};
+use super::{Limits, RecordError};
+use crate::protocol::Protocol;
+use proptest::prelude::*;
+
+fn ndjson(frame: &str, expect: &str) {
+    check(Protocol::Ndjson, frame, expect);
+}
+
+#[test]
+fn members_are_sorted_by_type() {
+    ndjson(
+        r#"{"temperature":81.2,"count":3,"site":"부산","ok":true,"none":null,"e":1e3,"neg":-0.5}"#,
+        r#"{"kind":"metric","n":{"temperature":81.2,"count":3,"e":1e3,"neg":-0.5},"s":{"site":"부산"},"b":{"ok":true}}"#,
+    );
+    ndjson(r#"{}"#, r#"{"kind":"event"}"#);
+    ndjson(r#"  {"a":"x"}  "#, r#"{"kind":"event","s":{"a":"x"}}"#);
+}
+
+#[test]
+fn nested_names_have_a_separator() {
+    ndjson(
+        r#"{"a":{"b":{"c":1}},"d.e":2,"":"x","f":{}}"#,
+        r#"{"kind":"metric","n":{"a/b/c":1,"d/e":2},"s":{"_":"x"}}"#,
+    );
+}
+
+#[test]
+fn arrays_become_multi_values() {
+    ndjson(
+        r#"{"a":[1,2],"m":[1,"x",true,null,"y"],"o":[{"k":1}],"n":[],"one":["z"]}"#,
+        r#"{"kind":"metric","n":{"a":[1,2],"m":1},"s":{"m":["x","y"],"o":"[{\"k\":1}]","one":"z"},"b":{"m":true}}"#,
+    );
+}
+
+#[test]
+fn a_name_stands_once_in_a_section() {
+    ndjson(
+        r#"{"a":1,"a":2,"a":"x","b.c":[3],"b":{"c":[4,5]}}"#,
+        r#"{"kind":"metric","n":{"a":[1,2],"b/c":[3,4,5]},"s":{"a":"x"}}"#,
+    );
+}
+
+#[test]
+fn envelope_names_are_tried_in_order_and_losers_stay() {
+    ndjson(
+        r#"{"time":1700000001,"msg":"second","ts":"2023-11-14T22:13:20Z","message":"first","host":"h","source":"s",
+            "severity":3,"level":"WARN","id":"mine","tenant":"theirs","received_at":"x"}"#,
+        r#"{"source":"s","ts":"2023-11-14T22:13:20.000000000Z","kind":"log","level":"warn","message":"first",
+            "n":{"time":1700000001,"severity":3},
+            "s":{"msg":"second","host":"h","id":"mine","tenant":"theirs","received_at":"x"}}"#,
+    );
+    ndjson(
+        r#"{"ts":"soon","time":"2023-11-14T22:13:20Z","level":"high","message":5,"log":"text","source":{"a":"b"}}"#,
+        r#"{"ts":"2023-11-14T22:13:20.000000000Z","kind":"log","message":"text","n":{"message":5},
+            "s":{"ts":"soon","level":"high","source/a":"b"}}"#,
+    );
+    ndjson(r#"{"device_id":17,"v":1}"#, r#"{"source":"17","kind":"metric","n":{"v":1}}"#);
+}
+
+#[test]
+fn a_bound_source_wins_and_the_records_own_stays() {
+    let mut bound = writer(Limits::default(), Some("pump-1"));
+    let got = event(&mut bound, Protocol::Ndjson, br#"{"source":"x","host":"y","v":1}"#).unwrap();
+    compare(got, r#"{"source":"pump-1","kind":"metric","n":{"v":1},"s":{"source":"x","host":"y"}}"#);
+}
+
+#[test]
+fn kinds_follow_their_rules() {
+    ndjson(r#"{"kind":"metric","message":"x"}"#, r#"{"kind":"metric","message":"x"}"#);
+    ndjson(r#"{"kind":"else","v":1}"#, r#"{"kind":"metric","n":{"v":1},"s":{"kind":"else"}}"#);
+    ndjson(r#"{"message":"x","v":1}"#, r#"{"kind":"log","message":"x","n":{"v":1}}"#);
+    ndjson(r#"{"ts":1700000000}"#, r#"{"ts":"2023-11-14T22:13:20.000000000Z","kind":"event"}"#);
+}
+
+#[test]
+fn times_outside_are_kept_beside_the_arrival() {
+    ndjson(r#"{"ts":"1900-01-01T00:00:00Z"}"#, r#"{"kind":"event","s":{"ts_given":"1900-01-01T00:00:00Z"}}"#);
+    ndjson(r#"{"ts":"9999-12-31T23:59:59Z"}"#, r#"{"kind":"event","s":{"ts_given":"9999-12-31T23:59:59Z"}}"#);
+    ndjson(r#"{"timestamp":-5}"#, r#"{"kind":"metric","n":{"ts_given":-5}}"#);
+}
+
+#[test]
+fn numbers_that_f64_cannot_hold_stay_text() {
+    ndjson(
+        r#"{"a":9007199254740993,"b":1e999,"c":-1e999,"d":9007199254740992,"e":[1,12345678901234567890]}"#,
+        r#"{"kind":"metric","n":{"d":9007199254740992,"e":1},
+            "s":{"a":"9007199254740993","b":"1e999","c":"-1e999","e":"12345678901234567890"}}"#,
+    );
+}
+
+#[test]
+fn other_charsets_are_noted() {
+    check(
+        Protocol::Ndjson,
+        b"{\"message\":\"\xb9\xe8\xbc\xdb\"}",
+        r#"{"kind":"log","message":"배송","s":{"charset":"cp949"},"raw":"eyJtZXNzYWdlIjoiueivvNsifQ=="}"#
+            .replace("ueivvNsifQ", "ueivvNsifQ")
+            .replace("eyJtZXNzYWdlIjoiueivvNsifQ==", "eyJtZXNzYWdlIjoiuei82yJ9")
+            .as_str(),
+    );
+    check(
+        Protocol::Lines,
+        b"caf\xe9\xff",
+        "{\"kind\":\"log\",\"message\":\"caf\u{fffd}\u{fffd}\",\"s\":{\"charset\":\"unknown\"},\"raw\":\"Y2Fm6f8=\"}",
+    );
+}
+
+#[test]
+fn what_must_not_be_stored_is_hidden() {
+    ndjson(
+        r#"{"message":"900101-1234567","a":"x 900101\u002d1234567 y","l":[{"b":"851231-2345678"}]}"#,
+        r#"{"kind":"log","message":"900101-*******",
+            "s":{"a":"x 900101-******* y","l":"[{\"b\":\"851231-*******\"}]"}}"#,
+    );
+    ndjson(
+        r#"{"qgx_token":"qgx_x","a":{"qgx_token":"qgx_x","k":1},"l":[{"qgx_token":"qgx_x","k":1}],
+            "m":[{"\u0071gx_token":"qgx_x"}]}"#,
+        r#"{"kind":"metric","n":{"a/k":1},"s":{"l":"[{\"k\":1}]","m":"[{}]"}}"#,
+    );
+    check(
+        Protocol::Gelf,
+        r#"{"version":"1.1","host":"h","short_message":"m","timestamp":1700000000.5,"level":3,"_user_id":9,"_qgx_token":"qgx_x"}"#,
+        r#"{"source":"h","ts":"2023-11-14T22:13:20.500000000Z","kind":"log","level":"error","message":"m",
+            "n":{"user_id":9},"s":{"version":"1.1"}}"#,
+    );
+    let secret = format!("qgx_{}", "a".repeat(40));
+    let mut frame = format!("{{\"m\":\"{secret}\"}}").into_bytes();
+    frame.insert(1, b' ');
+    frame.extend_from_slice(b" \xff");
+    let got = event(&mut writer(Limits::default(), None), Protocol::Lines, &frame).unwrap();
+    assert_eq!(got["s"]["raw_blanked"], "token");
+}
+
+#[test]
+fn names_beyond_the_budget_go_to_x() {
+    let mut writer = writer(Limits { names_per_day: 2, ..Limits::default() }, None);
+    let got = event(
+        &mut writer,
+        Protocol::Ndjson,
+        br#"{"a":1,"b":"x","c":"q\"uo\"","d":[1,2],"e=f":true,"c":"z"}"#,
+    );
+    compare(
+        got.unwrap(),
+        r#"{"kind":"metric","n":{"a":1},"s":{"b":"x"},"x":["c=q\"uo\"","c=z","d=1","d=2","e_f=true"]}"#,
+    );
+    let again = event(&mut writer, Protocol::Ndjson, br#"{"b":2,"a":"y","g":1}"#).unwrap();
+    compare(again, r#"{"kind":"metric","n":{"b":2},"s":{"a":"y"},"x":["g=1"]}"#);
+}
+
+#[test]
+fn what_breaks_a_limit_is_refused() {
+    fn check(frame: String, expect: &str) {
+        let got = event(&mut writer(Limits::default(), None), Protocol::Ndjson, frame.as_bytes());
+        assert_eq!(got.map_err(|error: RecordError| error.code()), Err(expect), "{}", &frame[..frame.len().min(80)]);
+    }
+    let many: Vec<String> = (0..10_000).map(|i| format!("\"f{i}\":{i}")).collect();
+    check(format!("{{{}}}", many.join(",")), "too_many_fields");
+    check(format!("{}1{}", "{\"a\":".repeat(9), "}".repeat(9)), "too_deep");
+    check(format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000)), "too_deep");
+    check(format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)), "too_deep");
+    check(format!("{{\"{}\":1}}", "n".repeat(256)), "name_too_long");
+    check(format!("{{\"{}\":{{\"{}\":1}}}}", "n".repeat(200), "m".repeat(60)), "name_too_long");
+    check("{\"a\":1".into(), "invalid_json");
+    check("{\"a\":1} x".into(), "invalid_json");
+    check("{\"a\":\"\\ud800\"}".into(), "invalid_json");
+    check("{\"a\":NaN}".into(), "invalid_json");
+    check("[1]".into(), "not_an_object");
+    check("text".into(), "invalid_json");
+    check("  \t".into(), "empty_line");
+    let fits: Vec<String> = (0..256).map(|i| format!("\"f{i}\":{i}")).collect();
+    let fits = event(
+        &mut writer(Limits::default(), None),
+        Protocol::Ndjson,
+        format!("{{{}}}", fits.join(",")).as_bytes(),
+    );
+    assert_eq!(fits.unwrap()["n"].as_object().unwrap().len(), 256);
+    check(format!("{}1{}", "{\"a\":".repeat(8), "}".repeat(8)).replace("}}}}}}}}", "}}}}}}}}x"), "invalid_json");
+}
+
+fn json_value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        ".{0,12}".prop_map(Into::into),
+        Just("2024-01-02T03:04:05Z".into()),
+    ];
+    let name = prop_oneof![
+        "[a-c./]{0,3}",
+        proptest::sample::select(vec!["ts", "message", "level", "source", "kind", "qgx_id"]).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::Array),
+            proptest::collection::vec((name.clone(), inner), 0..6)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_json_object_becomes_an_event(value in json_value(), names in 0usize..6) {
+        let mut writer = writer(Limits { names_per_day: names, ..Limits::default() }, None);
+        let got = event(&mut writer, Protocol::Ndjson, value.to_string().as_bytes());
+        match got {
+            Ok(_) => prop_assert!(value.is_object()),
+            Err(error) => prop_assert!(!value.is_object(), "{}", error),
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_no_trouble(
+        bytes in proptest::collection::vec(any::<u8>(), 0..120),
+        text in "[<0-9>1-]{0,6}[ -~]{0,60}",
+        protocol in proptest::sample::select(Protocol::ALL.to_vec()),
+    ) {
+        let mut writer = writer(Limits::default(), None);
+        let _ = event(&mut writer, protocol, &bytes);
+        let _ = event(&mut writer, protocol, text.as_bytes());
+    }
+}

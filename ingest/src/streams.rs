@@ -1,0 +1,113 @@
+//! The streams of this process: one connection each, and how far each has come.
+
+use domain::{SourceKey, TenantId};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_util::sync::CancellationToken;
+
+/// What a client resumes by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StreamKey {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The connection's source.
+    pub source: SourceKey,
+    /// The client's name of it.
+    pub stream: Arc<str>,
+}
+
+/// Streams without a connection that are remembered.
+const REMEMBERED: usize = 100_000;
+
+/// The registry; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Streams {
+    known: Arc<Mutex<HashMap<StreamKey, Known>>>,
+    next: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    holder: Option<(u64, CancellationToken)>,
+    durable: u64,
+}
+
+/// A connection's hold on a stream, until dropped.
+#[derive(Debug)]
+pub struct Hold {
+    streams: Streams,
+    key: StreamKey,
+    number: u64,
+    /// Fires when another connection takes the stream.
+    pub superseded: CancellationToken,
+    /// The highest sequence that was durable when it was taken.
+    pub durable: u64,
+}
+
+impl Streams {
+    /// Takes a stream; whoever held it is told so.
+    pub fn take(&self, key: StreamKey) -> Hold {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let superseded = CancellationToken::new();
+        let mut known = self.known.lock();
+        if known.len() >= REMEMBERED && !known.contains_key(&key) {
+            known.retain(|_, stream| stream.holder.is_some());
+        }
+        let stream = known.entry(key.clone()).or_default();
+        if let Some((_, former)) = stream.holder.replace((number, superseded.clone())) {
+            former.cancel();
+        }
+        let durable = stream.durable;
+        drop(known);
+        Hold { streams: self.clone(), key, number, superseded, durable }
+    }
+}
+
+impl Hold {
+    /// Notes how far the stream is durable.
+    pub fn durable(&self, sequence: u64) {
+        let mut known = self.streams.known.lock();
+        let stream = known.entry(self.key.clone()).or_default();
+        stream.durable = stream.durable.max(sequence);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut known = self.streams.known.lock();
+        if let Some(stream) = known.get_mut(&self.key)
+            && stream.holder.as_ref().is_some_and(|(number, _)| *number == self.number)
+        {
+            stream.holder = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_connection_holds_a_stream() {
+        let streams = Streams::default();
+        let key = |stream: &str| StreamKey {
+            tenant: TenantId::new("t_a").unwrap(),
+            source: SourceKey::new("pump-1").unwrap(),
+            stream: stream.into(),
+        };
+        let first = streams.take(key("a"));
+        first.durable(7);
+        first.durable(3);
+        let other = streams.take(key("b"));
+        let second = streams.take(key("a"));
+        assert!(first.superseded.is_cancelled());
+        assert!(!second.superseded.is_cancelled() && !other.superseded.is_cancelled());
+        assert_eq!((second.durable, other.durable), (7, 0));
+        drop(first);
+        let third = streams.take(key("a"));
+        assert!(second.superseded.is_cancelled());
+        assert_eq!(third.durable, 7);
+    }
+}
