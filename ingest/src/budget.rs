@@ -13,6 +13,7 @@ const UNIT: usize = 1 << 10;
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
     units: Arc<Semaphore>,
+    most: u32,
     /// What unfinished frames may hold of it, so that slow senders leave room for the others.
     parked: Arc<Semaphore>,
 }
@@ -38,12 +39,17 @@ impl ByteBudget {
     /// Of so many bytes; at most half of them for unfinished frames.
     pub fn new(bytes: usize) -> Self {
         let units = (bytes / UNIT).clamp(2, Semaphore::MAX_PERMITS);
-        Self { units: Arc::new(Semaphore::new(units)), parked: Arc::new(Semaphore::new(units / 2)) }
+        Self {
+            units: Arc::new(Semaphore::new(units)),
+            // A share greater than this would be waited for without end.
+            most: u32::try_from(units).unwrap_or(u32::MAX),
+            parked: Arc::new(Semaphore::new(units / 2)),
+        }
     }
 
-    /// Waits for a share, first come first served.
+    /// Waits for a share, first come first served; at most the whole budget.
     pub async fn take(&self, bytes: usize) -> Share {
-        let permit = Arc::clone(&self.units).acquire_many_owned(units(bytes)).await;
+        let permit = Arc::clone(&self.units).acquire_many_owned(units(bytes).min(self.most)).await;
         Share(permit.expect("the budget is never closed"))
     }
 

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
 /// Everything the Overview shows.
-#[server(prefix = "/api/app", endpoint = "overview", input = Json)]
+#[server(name = GetOverview, prefix = "/api/app", endpoint = "overview", input = Json)]
 pub async fn overview() -> Answer<Overview> {
     let request = request()?;
     answer(request.services.overview(&request.ctx).await, &request)

@@ -4,7 +4,7 @@
 use super::{answer, request};
 use crate::error::Answer;
 use domain::SourceKey;
-use domain::api::{ImportReport, LatestValue, Page, SourceInput, SourceListRequest, SourceSummary};
+use domain::api::{ImportReport, LatestValue, Page, SourceListRequest, SourceSummary};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub async fn create_source(key: String, #[server(default)] name: String, #[serve
     let request = request()?;
     let created = async {
         let key = checked_key(&key, request.lang)?;
-        let input = SourceInput { name, kind, ..SourceInput::default() };
+        let input = domain::api::SourceInput { name, kind, ..Default::default() };
         request.services.create_source(&request.ctx, key, input).await
     };
     let created = answer(created.await, &request)?;
@@ -71,7 +71,7 @@ pub async fn update_source(
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .collect();
-    let input = SourceInput { name, kind, attributes, offline_after_secs: Some(offline_after_secs) };
+    let input = domain::api::SourceInput { name, kind, attributes, offline_after_secs: Some(offline_after_secs) };
     answer(request.services.update_source(&request.ctx, &key, input).await, &request)
 }
 

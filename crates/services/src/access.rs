@@ -17,6 +17,8 @@ use store::sql::{TenantRow, TokenRow};
 use tokio::sync::watch;
 
 const MINUTE_NANOS: i64 = 60_000_000_000;
+/// How long an ended token is told of: far longer than anybody remembers it.
+const REVOKED_FOR_NANOS: i64 = 5 * MINUTE_NANOS;
 
 /// What is remembered of tokens, for seconds.
 pub(crate) struct AccessState {
@@ -179,12 +181,13 @@ impl Services {
         });
     }
 
-    /// Looks which tokens were ended or have expired since the last look, with a minute to spare for other clocks.
+    /// Looks which tokens were ended or have expired since the last look, with minutes to spare for other clocks and for
+    /// connections that are slow to notice.
     pub(crate) async fn refresh_revocations(&self) -> Result<(), ServiceError> {
         let access = &self.inner.access;
         let now = Timestamp::now();
         let last = access.revoked_read_at.lock().unwrap_or(now);
-        let since = last.plus_nanos(-5 * MINUTE_NANOS);
+        let since = last.plus_nanos(-REVOKED_FOR_NANOS);
         let before = access.revoked.borrow().clone();
         let found: HashSet<u64> = self.sql().revoked_since(since, now).await?.into_iter().collect();
         access.tokens.forget(|_, row| found.contains(&row.id) && !before.contains(&row.id));

@@ -270,11 +270,8 @@ impl From<IndexError> for ServiceError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Deadline => Self::Deadline,
-            // The store's words are for its log.
-            IndexError::TooLarge(reason) => {
-                tracing::info!(reason, "a read was too large");
-                Self::TooLarge(String::new())
-            }
+            // The store's words are in no language of ours, and name fields.
+            IndexError::TooLarge(_) => Self::TooLarge(String::new()),
             IndexError::Failed(_) => Self::internal("event index", error),
         }
     }

@@ -23,9 +23,10 @@ const MINUTES_KEPT_NANOS: i64 = 30 * 86_400_000_000_000;
 const WEEK_SECS: u32 = 604_800;
 
 impl Services {
-    /// A number over time, one line a source, at most 20: those with the most points. `times` are the starts of the
+    /// A number over time, one line a source, at most 20: those with the most values. `times` are the starts of the
     /// steps, aligned to the tenant's wall clock; a step without a value is a gap. Extremes are those of the single
-    /// values in the window, whatever the step. Where rollups answer, whole minutes count at both ends of the window.
+    /// values in the window, whatever the step. Rollups answer for steps of whole minutes where there are any of the
+    /// metric, and of each source asked for; then whole minutes count at both ends of the window.
     /// Needs [`Permission::ReadEvents`].
     ///
     /// # Errors
@@ -49,15 +50,15 @@ impl Services {
             range,
             step,
         };
-        let found = match self.from_rollups(tenant, &zone, &asked).await? {
+        let found = match self.rollup_series(tenant, &zone, &asked).await? {
             Some(series) => {
                 let extremes = match self.rollup_extremes(tenant, &asked).await? {
                     Some(extremes) => Some(extremes),
-                    None => self.from_events(ctx, tenant, &asked.whole()).await?.1,
+                    None => self.event_series(ctx, tenant, &asked.whole()).await?.1,
                 };
                 (series, extremes)
             }
-            None => self.from_events(ctx, tenant, &asked).await?,
+            None => self.event_series(ctx, tenant, &asked).await?,
         };
         let mut times = asked.edges;
         times.pop();
@@ -65,14 +66,23 @@ impl Services {
     }
 
     /// From rollups; `None` where they do not answer this question.
-    async fn from_rollups(
+    async fn rollup_series(
         &self,
         tenant: &TenantId,
         zone: &Zone,
         asked: &Asked,
     ) -> Result<Option<Vec<MetricSeries>>, ServiceError> {
         let Some(offset_secs) = asked.rollup_offset(zone, Timestamp::now()) else { return Ok(None) };
-        let points = self.sql().rollup(&asked.rollup(tenant, offset_secs)).await?;
+        let mut query = asked.rollup(tenant, offset_secs);
+        if query.sources.is_empty() {
+            // Points of every source may be millions: first a count of each.
+            let counts = self.sql().rollup(&asked.rollup_counts(tenant)).await?;
+            if counts.is_empty() {
+                return Ok(None);
+            }
+            query.sources = fullest(counts);
+        }
+        let points = self.sql().rollup(&query).await?;
         let covered: HashSet<&SourceKey> = points.iter().map(|(source, _, _)| source).collect();
         // A source without rollups may have the number in its events.
         if points.is_empty() || !asked.sources.iter().all(|source| covered.contains(source)) {
@@ -92,7 +102,7 @@ impl Services {
         Ok(extremes.filter(|e| asked.range.contains(e.min_at) && asked.range.contains(e.max_at)))
     }
 
-    async fn from_events(
+    async fn event_series(
         &self,
         ctx: &Ctx,
         tenant: &TenantId,
@@ -151,6 +161,13 @@ impl Asked {
         }
     }
 
+    /// How many values each source has in the window: one row a source, two where the step's edge falls into it.
+    fn rollup_counts(&self, tenant: &TenantId) -> RollupQuery {
+        let query = self.rollup(tenant, 0);
+        let minutes = u32::try_from(query.range.nanos() / MINUTE_NANOS).unwrap_or(u32::MAX / 60);
+        RollupQuery { aggregate: Aggregate::Count, step_secs: minutes.max(1).saturating_mul(60), ..query }
+    }
+
     /// The same over one bucket: for extremes alone.
     fn whole(&self) -> Self {
         Self {
@@ -164,7 +181,19 @@ impl Asked {
     }
 }
 
-/// Points as lines: those with the most points first to stay, then by name.
+/// The sources with the most values, at most 20.
+fn fullest(counts: Vec<(SourceKey, Timestamp, f64)>) -> Vec<SourceKey> {
+    let mut by_source = BTreeMap::<SourceKey, f64>::new();
+    for (source, _, count) in counts {
+        *by_source.entry(source).or_default() += count;
+    }
+    let mut sources: Vec<_> = by_source.into_iter().collect();
+    sources.sort_by(|a, b| b.1.total_cmp(&a.1));
+    sources.truncate(MOST_SERIES);
+    sources.into_iter().map(|(source, _)| source).collect()
+}
+
+/// Points as lines, by source.
 fn lines(points: Vec<(SourceKey, Timestamp, f64)>, edges: &[Timestamp]) -> Vec<MetricSeries> {
     let buckets = edges.len().saturating_sub(1);
     let mut by_source = BTreeMap::<SourceKey, Vec<Option<f64>>>::new();
@@ -175,12 +204,7 @@ fn lines(points: Vec<(SourceKey, Timestamp, f64)>, edges: &[Timestamp]) -> Vec<M
             *slot = Some(value);
         }
     }
-    let mut lines: Vec<_> =
-        by_source.into_iter().map(|(source, values)| MetricSeries { source, values }).collect();
-    lines.sort_by_key(|line| std::cmp::Reverse(line.values.iter().flatten().count()));
-    lines.truncate(MOST_SERIES);
-    lines.sort_by(|a, b| a.source.cmp(&b.source));
-    lines
+    by_source.into_iter().map(|(source, values)| MetricSeries { source, values }).collect()
 }
 
 #[cfg(test)]
@@ -229,18 +253,20 @@ mod tests {
 
     #[test]
     fn the_fullest_lines_stay_and_gaps_are_gaps() {
+        let key = |i: i32| SourceKey::new(&format!("s{i:02}")).unwrap();
+        let at = Timestamp::from_secs(0);
+        let counts = (0..25).flat_map(|i| [(key(i), at, 1.0), (key(i), at, f64::from(i % 13))]).collect();
+        let found = fullest(counts);
+        assert_eq!((found.len(), &found[0], &found[1]), (MOST_SERIES, &key(12), &key(11)));
+        assert!(!found.contains(&key(0)) && !found.contains(&key(13)));
+
         let edges: Vec<_> = (0..=3).map(|i| Timestamp::from_secs(i * 60)).collect();
-        let mut points = Vec::new();
-        for i in 0..25 {
-            let source = SourceKey::new(&format!("s{i:02}")).unwrap();
-            points.push((source.clone(), edges[0], 1.0));
-            if i >= 10 {
-                points.push((source, edges[2], 2.0));
-            }
-        }
+        let points = vec![(key(2), edges[0], 1.0), (key(1), edges[1], 5.0), (key(2), edges[2], 2.0)];
         let lines = lines(points, &edges);
-        assert_eq!(lines.len(), MOST_SERIES);
-        assert!(lines.is_sorted_by(|a, b| a.source < b.source));
-        assert_eq!(lines.iter().filter(|l| l.values == [Some(1.0), None, Some(2.0)]).count(), 15);
+        let values: Vec<_> = lines.iter().map(|line| (&line.source, line.values.clone())).collect();
+        assert_eq!(
+            values,
+            [(&key(1), vec![None, Some(5.0), None]), (&key(2), vec![Some(1.0), None, Some(2.0)])]
+        );
     }
 }

@@ -84,35 +84,50 @@ impl Services {
     pub async fn bootstrap(&self, setup: OwnerSetup) -> Result<Bootstrap, ServiceError> {
         self.inner.passwords.warm_up().await?;
         let tenant = self.default_tenant().await?;
-        if let Some(owner) = self.sql().users().await?.into_iter().min_by_key(|u| (!u.operator, u.created_at))
-        {
-            if owner.operator && self.sql().memberships(&owner.id).await?.is_empty() {
-                self.sql().set_membership(&owner.id, &tenant.key, Role::Owner).await?;
-            }
-            let owner_email = owner.email;
-            return Ok(Bootstrap { tenant, owner_email, generated_password: None, created: false });
+        if let Some(found) = self.present_owner(&tenant).await? {
+            return Ok(found);
         }
-        let made = self
-            .make_user(
-                Lang::En,
-                NewUser {
-                    email: setup.email.unwrap_or_else(|| DEFAULT_OWNER.to_owned()),
-                    name: String::new(),
-                    password: setup.password,
-                    tenant: Some(tenant.key.clone()),
-                    role: Role::Owner,
-                    operator: true,
-                },
-                // Who starts the server reads the password right there: no second errand.
-                Change::AtWill,
-            )
-            .await?;
+        let owner = NewUser {
+            email: setup.email.unwrap_or_else(|| DEFAULT_OWNER.to_owned()),
+            name: String::new(),
+            password: setup.password,
+            tenant: Some(tenant.key.clone()),
+            role: Role::Owner,
+            operator: true,
+        };
+        // Who starts the server reads the password right there: no second errand.
+        let made = match self.make_user(Lang::En, owner, Change::AtWill).await {
+            Ok(made) => made,
+            Err(conflict @ ServiceError::Conflict { .. }) => {
+                // Another process was quicker.
+                return self.present_owner(&tenant).await?.ok_or(conflict);
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Bootstrap {
             tenant,
             owner_email: made.profile.email,
             generated_password: made.generated_password,
             created: true,
         })
+    }
+
+    /// Who was there before: the first operator, else the first person of all.
+    async fn present_owner(&self, tenant: &TenantInfo) -> Result<Option<Bootstrap>, ServiceError> {
+        let users = self.sql().users().await?;
+        let Some(owner) = users.into_iter().min_by_key(|user| (!user.operator, user.created_at)) else {
+            return Ok(None);
+        };
+        // A start that was cut off may have made the person but not the place.
+        if owner.operator && self.sql().memberships(&owner.id).await?.is_empty() {
+            self.sql().set_membership(&owner.id, &tenant.key, Role::Owner).await?;
+        }
+        Ok(Some(Bootstrap {
+            tenant: tenant.clone(),
+            owner_email: owner.email,
+            generated_password: None,
+            created: false,
+        }))
     }
 
     async fn default_tenant(&self) -> Result<TenantInfo, ServiceError> {

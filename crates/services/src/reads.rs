@@ -146,7 +146,7 @@ mod tests {
         Ctx::of(Actor::Local(None), Lang::En)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn eight_at_once_the_rest_in_line_until_their_end() {
         let gate = ReadGate::default();
         let (one, two) = (TenantId::new("t_1").unwrap(), TenantId::new("t_2").unwrap());
@@ -165,7 +165,8 @@ mod tests {
         held.push((&mut ninth).now_or_never().unwrap().unwrap());
 
         // Nobody gives way: the deadline ends the wait, and a client that leaves ends its own.
-        let tenth = gate.turn(&ctx, &one, Line::Read).await;
+        let hasty = Ctx { deadline: tokio::time::Instant::now() + Duration::from_millis(20), ..ctx.clone() };
+        let tenth = gate.turn(&hasty, &one, Line::Read).await;
         assert!(matches!(tenth, Err(ServiceError::Deadline)));
         let leaver = Ctx::of(Actor::Local(None), Lang::En);
         leaver.cancel.cancel();

@@ -341,7 +341,7 @@ mod tests {
         check(600, 3.0);
         check(630, 2.5);
         check(659, 2.0 + 1.0 / 60.0);
-        assert_eq!(last_hour(Timestamp::from_secs(3_659)).from, Timestamp::from_secs(120));
-        assert_eq!(last_hour(Timestamp::from_secs(3_659)).to, Timestamp::from_secs(3_720));
+        assert_eq!(last_hour(Timestamp::from_secs(3_659)).from, Timestamp::from_secs(60));
+        assert_eq!(last_hour(Timestamp::from_secs(3_659)).to, Timestamp::from_secs(3_660));
     }
 }

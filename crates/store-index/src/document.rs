@@ -41,18 +41,18 @@ enum Scalar {
 #[derive(Debug)]
 pub(crate) struct EventDoc {
     text: String,
-    id: [u8; 16],
+    id: [u8; 2],
     values: Vec<(Field, Leaf)>,
     named: Vec<(Span, Scalar)>,
     json: Bytes,
 }
 
 impl EventDoc {
-    /// Lays out an event; `json` is what it was parsed from.
+    /// Lays out an event; `json` is what it was parsed from, and UTF-8.
     pub fn new(layout: &Layout, event: &StoredEvent<'_>, json: Bytes) -> Self {
         let mut doc = Self {
             text: String::with_capacity(json.len() + json.len() / 2),
-            id: *event.id.0.as_bytes(),
+            id: id_term(event.id),
             values: Vec::with_capacity(14 + 2 * event.s.0.len()),
             named: Vec::with_capacity(event.n.0.len() + event.s.0.len() + event.b.0.len()),
             json,
@@ -146,9 +146,20 @@ impl EventDoc {
         (from, self.text.len() as u32)
     }
 
+    fn json(&self) -> &str {
+        // The writer parses only what is UTF-8.
+        std::str::from_utf8(&self.json).unwrap_or_default()
+    }
+
     fn part(&self, (from, to): Span) -> &str {
         &self.text[Range { start: from as usize, end: to as usize }]
     }
+}
+
+/// The two bytes of an id that are its term: random ones, in UUIDv7 as in UUIDv8.
+pub(crate) fn id_term(id: EventId) -> [u8; 2] {
+    let bytes = id.0.as_bytes();
+    [bytes[14], bytes[15]]
 }
 
 /// The id's two halves, in its order.
@@ -217,7 +228,7 @@ impl<'a> Value<'a> for EventValue<'a> {
             }
             Scalar::Field(Leaf::Term(span)) => ReferenceValueLeaf::Bytes(self.doc.part(span).as_bytes()),
             Scalar::Field(Leaf::Id) => ReferenceValueLeaf::Bytes(&self.doc.id),
-            Scalar::Field(Leaf::Json) => ReferenceValueLeaf::Bytes(&self.doc.json),
+            Scalar::Field(Leaf::Json) => ReferenceValueLeaf::Str(self.doc.json()),
             Scalar::Field(Leaf::Unsigned(v)) => ReferenceValueLeaf::U64(v),
             Scalar::Field(Leaf::Signed(v)) => ReferenceValueLeaf::I64(v),
             Scalar::Field(Leaf::Named) => {

@@ -258,7 +258,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn advance(&mut self) -> bool {
-        while let Some(count) = self.counts.next() {
+        for count in self.counts.by_ref() {
             if !self.terms.advance() {
                 return false;
             }

@@ -16,6 +16,6 @@ pub struct IndexOptions {
 
 impl Default for IndexOptions {
     fn default() -> Self {
-        Self { writer_bytes: 64_000_000, max_writers: 4, max_readers: 64, merge_threads: 1 }
+        Self { writer_bytes: 32_000_000, max_writers: 4, max_readers: 64, merge_threads: 1 }
     }
 }

@@ -54,7 +54,7 @@ impl<'a> Scan<'a> {
     ) -> Result<Self, IndexError> {
         let scoring = EnableScoring::disabled_from_searcher(&snapshot.searcher);
         let weight = |query: &dyn tantivy::query::Query| query.weight(scoring).map_err(failed);
-        let translator = Translator { layout: layout(), limit };
+        let translator = Translator { layout: layout(), searcher: &snapshot.searcher, limit };
         Ok(Self {
             snapshot,
             tenant: weight(&*term(layout().tenant, tenant.as_str().as_bytes()))?,

@@ -8,11 +8,11 @@ use tantivy::schema::document::{
 /// Section-5 JSON, as it was received.
 pub(crate) struct StoredJson(pub Bytes);
 
-struct Raw(Vec<u8>);
+struct Raw(String);
 
 impl ValueDeserialize for Raw {
     fn deserialize<'de, D: ValueDeserializer<'de>>(deserializer: D) -> Result<Self, DeserializeError> {
-        deserializer.deserialize_bytes().map(Self)
+        deserializer.deserialize_string().map(Self)
     }
 }
 

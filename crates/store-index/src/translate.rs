@@ -1,7 +1,7 @@
 //! A query as tantivy runs it.
 
 use crate::column::ColumnTest;
-use crate::document::{KINDS, kind_rank};
+use crate::document::{KINDS, id_term, kind_rank};
 use crate::schema::{HAS_MESSAGE, HAS_RAW, Layout, push_exact, push_exact_prefix, push_name};
 use crate::verify::{Test, Verified};
 use domain::query::{Comparison, Expr, Field, as_bool, as_number};
@@ -10,15 +10,16 @@ use domain::{EventId, Level, Timestamp};
 use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
 use store::index::ReadLimit;
-use tantivy::Term;
 use tantivy::query::{
     AllQuery, BooleanQuery, EmptyQuery, Occur, PhrasePrefixQuery, PhraseQuery, Query, RangeQuery, TermQuery,
 };
 use tantivy::schema::{Field as IndexField, IndexRecordOption};
+use tantivy::{Searcher, SegmentReader, Term};
 
 /// Translates conditions; knows nothing of tenants and windows, which every read adds itself.
 pub(crate) struct Translator<'a> {
     pub layout: &'a Layout,
+    pub searcher: &'a Searcher,
     pub limit: &'a ReadLimit,
 }
 
@@ -64,35 +65,69 @@ impl Translator<'_> {
     }
 
     fn text(&self, terms: &[QueryTerm], prefix: bool) -> Box<dyn Query> {
-        let text = self.layout.text;
         let Some((last, before)) = terms.split_last() else { return Box::new(EmptyQuery) };
-        let first = terms.first().map_or(0, |term| term.position);
-        let mut placed = terms
-            .iter()
-            .map(|term| ((term.position - first) as usize, Term::from_field_text(text, &term.term)))
-            .collect::<Vec<_>>();
-        if prefix && before.is_empty() {
-            return term_prefix(Term::from_field_text(text, &last.term));
+        match (before, prefix) {
+            ([], false) => Box::new(TermQuery::new(self.text_term(last), IndexRecordOption::Basic)),
+            ([], true) => term_prefix(self.text_term(last)),
+            (_, false) => Box::new(PhraseQuery::new_with_offset(self.placed(terms))),
+            (_, true) => self.phrase_prefix(terms, before, last),
         }
-        if prefix {
-            let mut query = PhrasePrefixQuery::new_with_offset(placed);
-            query.set_max_expansions(MAX_EXPANSIONS);
+    }
+
+    fn phrase_prefix(&self, terms: &[QueryTerm], before: &[QueryTerm], last: &QueryTerm) -> Box<dyn Query> {
+        let prefix = self.text_term(last);
+        let expansions = self.expansions(&prefix);
+        if expansions <= MAX_EXPANSIONS {
+            let mut query = PhrasePrefixQuery::new_with_offset(self.placed(terms));
+            query.set_max_expansions(expansions);
             return Box::new(query);
         }
-        match placed.len() {
-            1 => {
-                let (_, term) = placed.remove(0);
-                Box::new(TermQuery::new(term, IndexRecordOption::Basic))
+        // Each word that the last may be would hold its positions in memory: read the few events instead.
+        let parts = vec![(Occur::Must, self.text(before, false)), (Occur::Must, term_prefix(prefix))];
+        Box::new(Verified {
+            candidates: Box::new(BooleanQuery::new(parts)),
+            test: Arc::new(Test::PhrasePrefix(terms.to_vec())),
+            limit: self.limit.clone(),
+        })
+    }
+
+    /// How many terms of a segment start so, at most; counted no further than one above what is allowed.
+    fn expansions(&self, prefix: &Term) -> u32 {
+        let start = prefix.serialized_value_bytes();
+        let count = |segment: &SegmentReader| {
+            let index = segment.inverted_index(self.layout.text).ok()?;
+            let mut range = index.terms().range().ge(start);
+            if let Some(end) = after_prefix(start) {
+                range = range.lt(end);
             }
-            _ => Box::new(PhraseQuery::new_with_offset(placed)),
-        }
+            let mut terms = range.into_stream().ok()?;
+            let mut count = 0;
+            while count <= MAX_EXPANSIONS && terms.advance() {
+                count += 1;
+            }
+            Some(count)
+        };
+        self.searcher.segment_readers().iter().filter_map(count).max().unwrap_or(0)
+    }
+
+    fn text_term(&self, term: &QueryTerm) -> Term {
+        Term::from_field_text(self.layout.text, &term.term)
+    }
+
+    fn placed(&self, terms: &[QueryTerm]) -> Vec<(usize, Term)> {
+        let first = terms.first().map_or(0, |term| term.position);
+        terms.iter().map(|term| ((term.position - first) as usize, self.text_term(term))).collect()
     }
 
     fn equals(&self, field: &Field, value: &str) -> Box<dyn Query> {
         let folded = fold(value);
         match field {
             Field::Id => match EventId::parse(value) {
-                Ok(id) => term(self.layout.id, id.0.as_bytes()),
+                Ok(id) => Box::new(Verified {
+                    candidates: term(self.layout.id, &id_term(id)),
+                    test: Arc::new(Test::Id(id)),
+                    limit: self.limit.clone(),
+                }),
                 Err(_) => Box::new(EmptyQuery),
             },
             Field::Source => term(self.layout.source_key, folded.as_bytes()),
@@ -187,8 +222,8 @@ impl Translator<'_> {
     }
 }
 
-/// How many terms the last word of a phrase may stand for. Far above what one word starts in real text.
-const MAX_EXPANSIONS: u32 = 1 << 20;
+/// How many terms the last word of a phrase may stand for before events are read instead.
+const MAX_EXPANSIONS: u32 = 256;
 
 fn any_of(parts: Vec<Box<dyn Query>>) -> Box<dyn Query> {
     Box::new(BooleanQuery::new(parts.into_iter().map(|part| (Occur::Should, part)).collect()))

@@ -1,4 +1,4 @@
-//! Conditions that only the event itself answers: the whole message, its start, the start of an id.
+//! Conditions that no term answers: the whole message, its start, an id, its start.
 //!
 //! A term for each whole message would cost more than all else in the index, and people seldom ask. So other
 //! conditions narrow the events down, and these look at what is left.
@@ -6,6 +6,7 @@
 use crate::stored::StoredJson;
 use domain::EventId;
 use domain::event::StoredEvent;
+use domain::text::{QueryTerm, contains, fold};
 use std::sync::Arc;
 use store::index::ReadLimit;
 use tantivy::query::{ConstScorer, EnableScoring, Explanation, Query, Scorer, Weight};
@@ -15,10 +16,14 @@ use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError};
 /// What to look for.
 #[derive(Debug, Clone)]
 pub(crate) enum Test {
+    /// The id is this.
+    Id(EventId),
     /// The message, folded, is this.
     Message(String),
     /// The message, folded, starts so.
     MessagePrefix(String),
+    /// The terms stand next to each other in the message or in a string; the last may go on.
+    PhrasePrefix(Vec<QueryTerm>),
     /// The id's text, in lower case, starts so.
     IdPrefix(String),
 }
@@ -54,10 +59,12 @@ impl Weight for VerifiedWeight {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let candidates = self.candidates.scorer(reader, boost)?;
         let source = match &*self.test {
-            Test::IdPrefix(_) => {
+            Test::Id(_) | Test::IdPrefix(_) => {
                 Source::Ids(reader.fast_fields().u64("id_high")?, reader.fast_fields().u64("id_low")?)
             }
-            Test::Message(_) | Test::MessagePrefix(_) => Source::Events(reader.get_store_reader(4)?),
+            Test::Message(_) | Test::MessagePrefix(_) | Test::PhrasePrefix(_) => {
+                Source::Events(reader.get_store_reader(4)?)
+            }
         };
         let mut docs = VerifiedDocs {
             candidates,
@@ -106,26 +113,36 @@ impl VerifiedDocs {
             return true;
         }
         match (&self.source, &*self.test) {
-            (Source::Ids(high, low), Test::IdPrefix(prefix)) => {
+            (Source::Ids(high, low), test) => {
                 let (high, low) = (high.first(doc).unwrap_or(0), low.first(doc).unwrap_or(0));
-                EventId(uuid::Uuid::from_u64_pair(high, low)).to_string().starts_with(prefix.as_str())
+                let id = EventId(uuid::Uuid::from_u64_pair(high, low));
+                match test {
+                    Test::Id(wanted) => id == *wanted,
+                    Test::IdPrefix(prefix) => id.to_string().starts_with(prefix.as_str()),
+                    Test::Message(_) | Test::MessagePrefix(_) | Test::PhrasePrefix(_) => false,
+                }
             }
             (Source::Events(store), test) => {
-                store.get::<StoredJson>(doc).is_ok_and(|StoredJson(json)| message_passes(&json, test))
+                store.get::<StoredJson>(doc).is_ok_and(|StoredJson(json)| event_passes(&json, test))
             }
-            (Source::Ids(..), _) => false,
         }
     }
 }
 
-fn message_passes(json: &[u8], test: &Test) -> bool {
+fn event_passes(json: &[u8], test: &Test) -> bool {
     let Ok(event) = StoredEvent::parse(json) else { return false };
-    let Some(message) = &event.message else { return false };
-    let folded = domain::text::fold(message);
+    let message = event.message.as_deref();
     match test {
-        Test::Message(value) => folded == *value,
-        Test::MessagePrefix(prefix) => folded.starts_with(prefix.as_str()),
-        Test::IdPrefix(_) => false,
+        Test::Message(value) => message.is_some_and(|message| fold(message) == *value),
+        Test::MessagePrefix(prefix) => {
+            message.is_some_and(|message| fold(message).starts_with(prefix.as_str()))
+        }
+        Test::PhrasePrefix(terms) => {
+            let found = |text: &str| contains(text, terms, true);
+            message.is_some_and(found)
+                || event.s.0.iter().any(|(_, values)| values.as_slice().iter().any(|value| found(&value.0)))
+        }
+        Test::Id(_) | Test::IdPrefix(_) => false,
     }
 }
 

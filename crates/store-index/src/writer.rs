@@ -13,7 +13,7 @@ use std::time::Instant;
 use store::index::layout::Class;
 use store::index::{IndexEntry, IndexError, IndexName, Rejected, Written};
 use tantivy::IndexWriter;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
 
 /// The open writers. One batch at a time is written: offsets of a partition must not overtake each other.
 pub(crate) struct Writers {
@@ -28,6 +28,8 @@ struct OpenWriter {
     writer: IndexWriter<EventDoc>,
     /// As of the events added so far; durable with the next commit.
     mark: Mark,
+    /// Not yet handed to the writer's thread.
+    pending: Vec<UserOperation<EventDoc>>,
     /// There is something to commit.
     touched: bool,
     used: Instant,
@@ -69,10 +71,10 @@ impl Writers {
                 });
                 continue;
             };
-            let event = match StoredEvent::parse(&record.payload) {
+            let event = match parse(&record.payload) {
                 Ok(event) => event,
-                Err(error) => {
-                    let (code, reason) = ("undecodable", error.to_string());
+                Err(reason) => {
+                    let code = "undecodable";
                     written.rejected.push(Rejected { partition, offset: record.offset, code, reason });
                     continue;
                 }
@@ -85,7 +87,7 @@ impl Writers {
             open.mark.note(partition, record.offset, event.ts, event.received_at);
             open.touched = true;
             let doc = EventDoc::new(layout(), &event, record.payload.clone());
-            open.writer.add_document(doc).map_err(failed)?;
+            open.add(doc)?;
             written.indexed += 1;
         }
         metrics::counter!("qgx_index_events_total").increment(written.indexed);
@@ -141,6 +143,15 @@ impl Writers {
     }
 }
 
+/// How many events go to the writer's thread together: waking it for each would cost more than parsing it.
+const EVENTS_A_HANDOVER: usize = 128;
+
+/// Checked once as a whole, text need not be checked again string by string.
+fn parse(payload: &[u8]) -> Result<StoredEvent<'_>, String> {
+    let text = std::str::from_utf8(payload).map_err(|e| e.to_string())?;
+    serde_json::from_str(text).map_err(|e| e.to_string())
+}
+
 impl OpenWriter {
     fn open(catalog: &Catalog, options: &IndexOptions, name: IndexName) -> Result<Self, IndexError> {
         let (entry, index, mark) = catalog.open_for_writing(name)?;
@@ -154,11 +165,22 @@ impl OpenWriter {
             )
             .map_err(failed)?;
         writer.set_merge_policy(Box::new(merge_policy()));
-        Ok(Self { entry, writer, mark, touched: false, used: Instant::now() })
+        Ok(Self { entry, writer, mark, pending: Vec::new(), touched: false, used: Instant::now() })
+    }
+
+    fn add(&mut self, doc: EventDoc) -> Result<(), IndexError> {
+        self.pending.push(UserOperation::Add(doc));
+        if self.pending.len() >= EVENTS_A_HANDOVER { self.hand_over() } else { Ok(()) }
+    }
+
+    fn hand_over(&mut self) -> Result<(), IndexError> {
+        let pending = std::mem::replace(&mut self.pending, Vec::with_capacity(EVENTS_A_HANDOVER));
+        self.writer.run(pending).map(|_| ()).map_err(failed)
     }
 
     fn commit(&mut self, catalog: &Catalog) -> Result<(), IndexError> {
         let started = Instant::now();
+        self.hand_over()?;
         let payload = serde_json::to_string(&self.mark).map_err(failed)?;
         let mut commit = self.writer.prepare_commit().map_err(failed)?;
         commit.set_payload(&payload);
@@ -180,10 +202,10 @@ impl OpenWriter {
 }
 
 /// Commits come every few hundred milliseconds, so small segments are merged early, and a segment is not rewritten
-/// more often than about log₈ of its growth.
+/// more often than about log₁₀ of its growth.
 fn merge_policy() -> LogMergePolicy {
     let mut policy = LogMergePolicy::default();
-    policy.set_min_num_segments(8);
+    policy.set_min_num_segments(10);
     policy.set_min_layer_size(8_000);
     policy.set_level_log_size(1.5);
     policy.set_max_docs_before_merge(4_000_000);

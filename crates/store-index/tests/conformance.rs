@@ -12,7 +12,7 @@ struct InDirectory(tempfile::TempDir);
 impl Fixture for InDirectory {
     async fn open(&self) -> Arc<dyn EventIndex> {
         let options = IndexOptions { writer_bytes: 15_000_000, max_writers: 3, ..IndexOptions::default() };
-        TantivyIndex::open(self.0.path(), options).unwrap()
+        TantivyIndex::open(self.0.path(), options).expect("the index opens")
     }
 }
 

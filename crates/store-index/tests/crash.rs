@@ -16,7 +16,7 @@ const CHILD: &str = "STORE_INDEX_CRASH_TEST";
 
 fn open(dir: &Path) -> Arc<TantivyIndex> {
     let options = IndexOptions { writer_bytes: 15_000_000, ..IndexOptions::default() };
-    TantivyIndex::open(dir, options).unwrap()
+    TantivyIndex::open(dir, options).expect("the index opens")
 }
 
 /// The same events in the same batches in every process.
@@ -31,7 +31,7 @@ fn batch(number: u64) -> Vec<IndexEntry> {
 }
 
 async fn count(index: &dyn EventIndex) -> u64 {
-    index.count(&tenant(0), Query::all(), TimeRange::ALL, patient()).await.unwrap()
+    index.count(&tenant(0), Query::all(), TimeRange::ALL, patient()).await.expect("counts")
 }
 
 /// Not a test of its own: the process that [`a_killed_writer_leaves_whole_batches`] kills.

@@ -133,7 +133,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = args.next().map_or_else(|| std::env::temp_dir().join("qgx-throughput"), Into::into);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
+        let started = Instant::now();
         let log = EmbeddedLog::open(&folder, LogOptions::default())?;
+        println!("{} bytes opened in {:.3} s", log.stored_bytes().await?, started.elapsed().as_secs_f64());
         run(Arc::clone(&log), seconds, producers, records, in_flight as usize).await;
         log.close().await
     });

@@ -1,5 +1,7 @@
 //! The embedded log passes the broker's suite, reading from memory and reading from files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;

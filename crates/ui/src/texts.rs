@@ -24,10 +24,6 @@ crate::texts! {
     picked(from: &str, to: &str) => "{from}부터 {to}까지 선택됨", "{from} to {to} selected";
     today => "오늘", "Today";
     yesterday => "어제", "Yesterday";
-    min_max(min: &str, max: &str) => "최소 {min} · 최대 {max}", "min {min} · max {max}";
-    no_points => "이 범위에 값이 없습니다", "No values in this range";
-    next_page => "다음", "Next";
-    first_page => "처음으로", "First page";
 }
 
 /// A text of this catalogue that follows the language.

@@ -83,10 +83,30 @@ impl Framer {
         if self.skipping.is_some() {
             return self.skip(buffer);
         }
+        if self.framing == Framing::NewlineOrNul {
+            self.decide(buffer);
+        }
         match self.framing {
             Framing::Newline => self.delimited(buffer, b'\n'),
             Framing::Nul => self.delimited(buffer, 0),
             Framing::Counted => self.counted(buffer),
+            Framing::NewlineOrNul => Cut::Partial,
+        }
+    }
+
+    /// How frames end, as far as known.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The first delimiter that comes decides; a frame over the limit counts as a line.
+    fn decide(&mut self, buffer: &[u8]) {
+        let from = self.scanned.min(buffer.len());
+        match memchr::memchr2(b'\n', 0, &buffer[from..]) {
+            Some(found) if buffer[from + found] == 0 => self.framing = Framing::Nul,
+            Some(_) => self.framing = Framing::Newline,
+            None if buffer.len() > self.limit => self.framing = Framing::Newline,
+            None => self.scanned = buffer.len(),
         }
     }
 
@@ -179,7 +199,7 @@ impl Framer {
         self.scanned = 0;
         match self.framing {
             _ if buffer.is_empty() => None,
-            Framing::Newline => Some(Ok(buffer)),
+            Framing::Newline | Framing::NewlineOrNul => Some(Ok(buffer)),
             Framing::Nul | Framing::Counted => Some(Err(Unfinished::Truncated(buffer))),
         }
     }
@@ -249,6 +269,8 @@ mod tests {
         check(Framing::Newline, b"0123456789A\nx\n", &["over 11 01234567", "x"]);
         check(Framing::Newline, b"a\n0123456789ABCDEF", &["a", "over 16 01234567"]);
         check(Framing::Nul, b"{}\0{\n}\0{", &["{}", "{\n}", "truncated {"]);
+        check(Framing::NewlineOrNul, b"{}\0{\n}\0", &["{}", "{\n}"]);
+        check(Framing::NewlineOrNul, b"{}\n{\0}\n{", &["{}", "{\0}", "{"]);
         check(Framing::Counted, b"3 <1>5 <1>ab", &["<1>", "<1>ab"]);
         check(Framing::Counted, b"3 <1>\n3 <2>", &["<1>", "<2>"]);
         check(Framing::Counted, b"5 <1>", &["truncated 5 <1>"]);
@@ -288,7 +310,7 @@ mod tests {
         fn framing_does_not_depend_on_the_reads(
             bytes in stream(),
             cuts in proptest::collection::vec(0usize..200, 0..12),
-            framing in proptest::sample::select(vec![Framing::Newline, Framing::Nul, Framing::Counted]),
+            framing in proptest::sample::select(vec![Framing::Newline, Framing::Nul, Framing::Counted, Framing::NewlineOrNul]),
         ) {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(bytes.len())).collect();
             cuts.extend([0, bytes.len()]);

@@ -21,6 +21,8 @@ pub enum Framing {
     Nul,
     /// After as many bytes as the count before it says.
     Counted,
+    /// At a newline or a NUL: whichever comes first decides for the connection.
+    NewlineOrNul,
 }
 
 /// A protocol that carries records.

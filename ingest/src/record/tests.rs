@@ -96,10 +96,7 @@ fn other_charsets_are_noted() {
     check(
         Protocol::Ndjson,
         b"{\"message\":\"\xb9\xe8\xbc\xdb\"}",
-        r#"{"kind":"log","message":"배송","s":{"charset":"cp949"},"raw":"eyJtZXNzYWdlIjoiueivvNsifQ=="}"#
-            .replace("ueivvNsifQ", "ueivvNsifQ")
-            .replace("eyJtZXNzYWdlIjoiueivvNsifQ==", "eyJtZXNzYWdlIjoiuei82yJ9")
-            .as_str(),
+        r#"{"kind":"log","message":"배송","s":{"charset":"cp949"},"raw":"eyJtZXNzYWdlIjoiuei82yJ9"}"#,
     );
     check(
         Protocol::Lines,

@@ -48,7 +48,9 @@ async fn measure_on(feed: mpsc::Sender<Bytes>, every: Duration, stop: Cancellati
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     metrics::counter!("qgx_agent_dropped_records_total").increment(1);
-                    tracing::warn!("the server takes nothing and the agent's memory is full: figures are left out");
+                    tracing::warn!(
+                        "the server takes nothing and the agent's memory is full: figures are left out"
+                    );
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => return,
             }

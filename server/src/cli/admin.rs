@@ -1,7 +1,8 @@
 //! `qgx migrate`, `tenant`, `user`, `source`, `token`.
 
 use super::args::{
-    AdminArgs, Common, SourceAction, SourceArgs, TenantAction, TenantArgs, TokenAction, TokenArgs, UserAction, UserArgs,
+    AdminArgs, Common, SourceAction, SourceArgs, TenantAction, TenantArgs, TokenAction, TokenArgs,
+    UserAction, UserArgs,
 };
 use super::print::{Output, say, say_json, say_list};
 use super::settings::load;
@@ -70,8 +71,13 @@ pub fn tenant(args: TenantArgs) -> Result<()> {
         }
         TenantAction::List(admin) => {
             let list = ask(&admin, Command::TenantList)?;
-            let columns =
-                [("SLUG", "slug"), ("NAME", "name"), ("ZONE", "zone"), ("RETENTION", "retention"), ("KEY", "key")];
+            let columns = [
+                ("SLUG", "slug"),
+                ("NAME", "name"),
+                ("ZONE", "zone"),
+                ("RETENTION", "retention"),
+                ("KEY", "key"),
+            ];
             say_list(Output::of(admin.json), &list, &columns);
         }
     }

@@ -35,7 +35,11 @@ pub fn run(args: AgentArgs) -> Result<()> {
         let mut options = args.target.sender(new_stream("agent"), None);
         options.source = options.source.or_else(|| Some(host_name()));
         let stop = CancellationToken::new();
-        tracing::info!(to = options.target.address, every_secs = args.every, "sending this machine's figures");
+        tracing::info!(
+            to = options.target.address,
+            every_secs = args.every,
+            "sending this machine's figures"
+        );
         let sending = agent::run(options, Duration::from_secs(args.every), stop.clone());
         tokio::select! {
             outcome = sending => outcome.context("check --to and --token"),

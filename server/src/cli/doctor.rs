@@ -260,7 +260,11 @@ fn shards(status: &Value) -> Finding {
     let (indexes, segments) = (figure("indexes"), figure("segments"));
     let message = format!("{segments} segments in {indexes} indexes, {} events", figure("events"));
     if segments > SEGMENT_BUDGET {
-        Finding::warning("shard budget", message, "shorten the tenants' retention, or use fewer retention classes")
+        Finding::warning(
+            "shard budget",
+            message,
+            "shorten the tenants' retention, or use fewer retention classes",
+        )
     } else {
         Finding::ok("shard budget", message)
     }

@@ -37,14 +37,9 @@ async fn serve_until_signal(config: crate::Config, logs: &LogHandle) -> Result<(
     };
     let lang = banner::terminal_language();
     say(&banner::text(lang, &config, &running.addresses, &running.owner_email, &running.owner_password));
-    let mut ended = running.failed();
     let which = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
-        reason = &mut ended => {
-            running.shutdown().await;
-            anyhow::bail!("a part of the server ended by itself: {}", reason.unwrap_or_default());
-        }
     };
     tracing::info!(signal = which, "stopping");
     tokio::select! {

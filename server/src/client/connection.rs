@@ -202,7 +202,10 @@ impl Reply {
         }
         let text = String::from_utf8_lossy(&line);
         Self::parse(&text).map(Some).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the answer is no QGX line; is this the ingestion port?")
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the answer is no QGX line; is this the ingestion port?",
+            )
         })
     }
 }
@@ -231,7 +234,8 @@ mod tests {
         fn check(line: &str, expect: Option<Reply>) {
             assert_eq!(Reply::parse(line), expect, "{line}");
         }
-        let fault = |code: &str, retry_after| Fault { code: code.to_owned(), message: String::new(), retry_after };
+        let fault =
+            |code: &str, retry_after| Fault { code: code.to_owned(), message: String::new(), retry_after };
         check("OK {\"stream\":\"s\",\"last_seq\":41}\n", Some(Reply::Ok { last_seq: 41 }));
         check("ACK 57\n", Some(Reply::Ack(57)));
         check("NACK 58 {\"code\":\"json\"}", Some(Reply::Nack { sequence: 58, fault: fault("json", None) }));

@@ -50,8 +50,9 @@ impl ControlSocket {
     /// Where the file cannot be made, as where the path is longer than the system allows.
     pub fn bind(path: &Path) -> Result<Self> {
         let _ = std::fs::remove_file(path);
-        let listener = UnixListener::bind(path)
-            .with_context(|| format!("the control socket {} cannot be made; is the path too long?", path.display()))?;
+        let listener = UnixListener::bind(path).with_context(|| {
+            format!("the control socket {} cannot be made; is the path too long?", path.display())
+        })?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
             .with_context(|| format!("{} cannot be kept to its owner", path.display()))?;
         Ok(Self { listener, path: path.to_owned() })

@@ -136,7 +136,8 @@ fn given_key(headers: &HeaderMap) -> Option<&[u8]> {
 /// Middleware for routes that create by POST.
 pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let (Some(given), true) = (given_key(&parts.headers).map(<[u8]>::to_vec), parts.method == Method::POST) else {
+    let (Some(given), true) = (given_key(&parts.headers).map(<[u8]>::to_vec), parts.method == Method::POST)
+    else {
         return next.run(Request::from_parts(parts, body)).await;
     };
     let ctx = match Caller::from_request_parts(&mut parts, &()).await {
@@ -160,9 +161,13 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
     let key = digest(&[owner.as_bytes(), &given]);
     let fingerprint = digest(&[parts.uri.path().as_bytes(), &bytes]);
     match kept.claim(key, Instant::now()) {
-        Claim::Running => ApiError::of(&ServiceError::Busy { retry_after: Duration::from_secs(1) }, &ctx).into_response(),
+        Claim::Running => {
+            ApiError::of(&ServiceError::Busy { retry_after: Duration::from_secs(1) }, &ctx).into_response()
+        }
         Claim::Done(answer) if answer.request == fingerprint => replay(&answer),
-        Claim::Done(_) => ApiError::of(&ServiceError::Conflict { what: "Idempotency-Key" }, &ctx).into_response(),
+        Claim::Done(_) => {
+            ApiError::of(&ServiceError::Conflict { what: "Idempotency-Key" }, &ctx).into_response()
+        }
         Claim::Ours => {
             let mut unsettled = Unsettled { kept: kept.clone(), key: Some(key) };
             let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
@@ -175,7 +180,8 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
             };
             unsettled.key = None;
             let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-            let answer = Answer { request: fingerprint, status: head.status, content_type, body: body.clone() };
+            let answer =
+                Answer { request: fingerprint, status: head.status, content_type, body: body.clone() };
             kept.settle(key, Some(answer));
             Response::from_parts(head, Body::from(body))
         }

@@ -79,7 +79,10 @@ impl HttpListener {
         }
         drop(self.socket);
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
-            tracing::warn!(listener = self.name, "requests were still running at the end of the grace period");
+            tracing::warn!(
+                listener = self.name,
+                "requests were still running at the end of the grace period"
+            );
         }
     }
 

@@ -135,7 +135,8 @@ pub async fn open(State(state): State<HttpState>, mut request: Request, next: Ne
     let store = Arc::new(SqlSessions::new(state.services.stores().sql.clone(), state.site.sessions()));
     let idle = time::Duration::try_from(state.session_idle).unwrap_or(time::Duration::days(14));
     let session = Session::new(id, store, Some(Expiry::OnInactivity(idle)));
-    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let user_agent =
+        request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let browser = BrowserSession { session: session.clone(), origin, user_agent: user_agent.into() };
     if had_cookie && let Err(error) = browser.touch().await {
         tracing::warn!(%error, "a session could not be read");
@@ -144,7 +145,9 @@ pub async fn open(State(state): State<HttpState>, mut request: Request, next: Ne
     let mut response = next.run(request).await;
     let Some(name) = name else { return response };
     match outcome(&session, had_cookie).await {
-        Ok(Some(Cookie::Keep(secret))) => append(&mut response, &set_cookie(name, &secret, state.session_idle)),
+        Ok(Some(Cookie::Keep(secret))) => {
+            append(&mut response, &set_cookie(name, &secret, state.session_idle))
+        }
         Ok(Some(Cookie::Remove)) => append(&mut response, &set_cookie(name, "", Duration::ZERO)),
         Ok(None) => {}
         Err(error) => tracing::error!(%error, "a session could not be written"),
@@ -157,7 +160,10 @@ enum Cookie {
     Remove,
 }
 
-async fn outcome(session: &Session, had_cookie: bool) -> Result<Option<Cookie>, tower_sessions::session::Error> {
+async fn outcome(
+    session: &Session,
+    had_cookie: bool,
+) -> Result<Option<Cookie>, tower_sessions::session::Error> {
     if session.is_empty().await {
         // Signed out, ended elsewhere, or expired: a cookie that names nothing is taken back.
         return Ok(had_cookie.then_some(Cookie::Remove));

@@ -80,7 +80,9 @@ impl Certificate {
                     *self.current.write() = Arc::new(fresh);
                     tracing::info!("the TLS certificate was read again");
                 }
-                Err(error) => tracing::error!(%error, "the changed TLS certificate cannot be used; the old one stays"),
+                Err(error) => {
+                    tracing::error!(%error, "the changed TLS certificate cannot be used; the old one stays")
+                }
             }
         }
     }
@@ -100,8 +102,9 @@ fn load(cert: &Path, key: &Path) -> Result<CertifiedKey> {
     }
     let secret = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("{} is no PEM private key", key.display()))?;
-    let signer = any_supported_type(&secret)
-        .with_context(|| format!("{} is a key of an unsupported kind; use RSA, ECDSA or Ed25519", key.display()))?;
+    let signer = any_supported_type(&secret).with_context(|| {
+        format!("{} is a key of an unsupported kind; use RSA, ECDSA or Ed25519", key.display())
+    })?;
     let certified = CertifiedKey::new(chain, signer);
     certified
         .keys_match()
@@ -112,7 +115,8 @@ fn load(cert: &Path, key: &Path) -> Result<CertifiedKey> {
 fn make_self_signed(cert: &Path, key: &Path) -> Result<()> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     names.extend(sysinfo::System::host_name());
-    let made = rcgen::generate_simple_self_signed(names).context("a self-signed certificate cannot be made")?;
+    let made =
+        rcgen::generate_simple_self_signed(names).context("a self-signed certificate cannot be made")?;
     crate::serve::data_dir::write_secret(key, made.signing_key.serialize_pem().as_bytes())?;
     std::fs::write(cert, made.cert.pem()).with_context(|| format!("{} cannot be written", cert.display()))
 }

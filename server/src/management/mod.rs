@@ -70,8 +70,11 @@ async fn publish_pipeline(services: &Services) {
         metrics::gauge!("qgx_stage_backlog_bytes", "stage" => name).set(stage.backlog.bytes as f64);
         metrics::gauge!("qgx_stage_oldest_age_seconds", "stage" => name)
             .set(stage.age.map_or(0.0, |age| age.as_secs_f64()));
-        metrics::gauge!("qgx_stage_failing", "stage" => name)
-            .set(if stage.failing.is_some() { 1.0 } else { 0.0 });
+        metrics::gauge!("qgx_stage_failing", "stage" => name).set(if stage.failing.is_some() {
+            1.0
+        } else {
+            0.0
+        });
         metrics::counter!("qgx_stage_records_total", "stage" => name).absolute(stage.records);
         metrics::counter!("qgx_stage_bytes_total", "stage" => name).absolute(stage.bytes);
     }

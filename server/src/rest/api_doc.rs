@@ -2,9 +2,12 @@
 
 use domain::api::Problem;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -42,16 +45,13 @@ pub fn base() -> OpenApi {
                     .build(),
             ),
         )
-        .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("__Host-qgx_app"))))
+        .security_scheme(
+            "session",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("__Host-qgx_app"))),
+        )
         .build();
     OpenApiBuilder::new()
-        .info(
-            InfoBuilder::new()
-                .title("QGX REST API")
-                .version("1")
-                .description(Some(DESCRIPTION))
-                .build(),
-        )
+        .info(InfoBuilder::new().title("QGX REST API").version("1").description(Some(DESCRIPTION)).build())
         .components(Some(components))
         .security(Some([
             SecurityRequirement::new::<_, [&str; 0], &str>("token", []),

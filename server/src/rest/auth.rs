@@ -41,7 +41,8 @@ pub async fn login(
     ApiJson(input): ApiJson<LoginInput>,
 ) -> Result<Json<LoginAnswer>, ApiError> {
     if cookie_name(&origin).is_none() {
-        let title = ctx.lang.pick("암호화되지 않은 연결에서는 로그인할 수 없습니다.", "No sign-in over plain http.");
+        let title =
+            ctx.lang.pick("암호화되지 않은 연결에서는 로그인할 수 없습니다.", "No sign-in over plain http.");
         let detail = ctx.lang.pick(
             "https로 접속하거나, 프로그램이면 API 토큰을 쓰세요.",
             "Use https; programs use an API token instead.",

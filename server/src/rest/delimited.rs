@@ -41,7 +41,10 @@ impl Layout {
             Self::Csv { fields } => {
                 let own: Vec<String> =
                     if fields.is_empty() { vec!["fields".to_owned()] } else { fields.clone() };
-                row(ENVELOPE.iter().map(|name| (*name).to_owned()).chain(own.iter().map(|name| harmless(name))))
+                row(ENVELOPE
+                    .iter()
+                    .map(|name| (*name).to_owned())
+                    .chain(own.iter().map(|name| harmless(name))))
             }
         }
     }
@@ -127,7 +130,13 @@ mod tests {
         check(csv.clone(), "ok", "부산", -1.5, "'=pump,log,,ok,부산,-1.5,\r\n");
         check(csv.clone(), "=1+1", "@x", 2.0, "log,,'=1+1,'@x,2,\r\n");
         check(csv, "a,\"b\"\nc", "+x", 0.0, "\"a,\"\"b\"\"\nc\",'+x,0,\r\n");
-        check(Layout::Csv { fields: vec![] }, "x", "y", 1.0, "x,\"{\"\"site\"\":\"\"y\"\",\"\"t\"\":1}\"\r\n");
+        check(
+            Layout::Csv { fields: vec![] },
+            "x",
+            "y",
+            1.0,
+            "x,\"{\"\"site\"\":\"\"y\"\",\"\"t\"\":1}\"\r\n",
+        );
         check(Layout::Ndjson, "=x", "y", 1.0, "\"message\":\"=x\",\"fields\":{\"site\":\"y\",\"t\":1}}\n");
     }
 }

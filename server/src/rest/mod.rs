@@ -7,17 +7,16 @@ pub mod auth;
 pub mod delimited;
 pub mod events;
 pub mod export;
-pub mod ingest;
 pub mod live;
 pub mod metrics;
 pub mod sources;
 pub mod tokens;
 pub mod window;
 
-use crate::http::headers::DOCS_POLICY;
-use crate::http::{ApiError, Caller, HttpState, Site, idempotency};
 use crate::config::Config;
-use ::ingest::HttpIngest;
+use crate::http::headers::DOCS_POLICY;
+use crate::http::idempotency::{self, Idempotency};
+use crate::http::{ApiError, Caller, HttpState, Site};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -38,8 +37,6 @@ use utoipa_swagger_ui::SwaggerUi;
 pub struct ApiState {
     /// The use cases.
     pub services: Services,
-    /// HTTP's way into the pipeline.
-    pub ingest: Arc<HttpIngest>,
     /// Largest body of an ingestion.
     pub ingest_body_max: usize,
     /// Cancelled when the process begins to stop: endless streams end then.
@@ -51,9 +48,14 @@ pub const OPENAPI_PATH: &str = "/api/v1/openapi.json";
 /// Where it can be browsed.
 pub const DOCS_PATH: &str = "/api/v1/docs";
 
-/// The documented routes, apart from their state.
-fn documented() -> OpenApiRouter<ApiState> {
+/// The documented routes, apart from their state. `kept` are the answers to creations.
+fn documented(kept: Idempotency) -> OpenApiRouter<ApiState> {
+    let creations = OpenApiRouter::new()
+        .routes(routes!(sources::list, sources::create))
+        .routes(routes!(tokens::list, tokens::create))
+        .layer(from_fn_with_state(kept, idempotency::keep));
     OpenApiRouter::with_openapi(api_doc::base())
+        .merge(creations)
         .routes(routes!(auth::login))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::me))
@@ -65,38 +67,32 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(events::event))
         .routes(routes!(events::surroundings))
         .routes(routes!(live::live))
-        .routes(routes!(ingest::ingest))
-        .routes(routes!(sources::list, sources::create))
         .routes(routes!(sources::get, sources::update, sources::delete))
         .routes(routes!(sources::latest))
         .routes(routes!(sources::metric_names))
         .routes(routes!(metrics::query))
-        .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
 }
 
 /// The description of the API, without a server running.
 pub fn openapi() -> OpenApi {
-    api_doc::finish(documented().split_for_parts().1)
+    api_doc::finish(documented(Idempotency::default()).split_for_parts().1)
 }
 
 /// Everything that the API's listener serves.
 pub fn router(state: ApiState, http: &HttpState) -> Router {
-    let (routes, api) = documented().split_for_parts();
+    let (routes, api) = documented(http.idempotency.clone()).split_for_parts();
     let api = api_doc::finish(api);
     let json: Arc<[u8]> = serde_json::to_vec(&api).unwrap_or_default().into();
     let described = get(move || {
         let json = json.to_vec();
         async move { ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json) }
     });
-    let docs: Router<ApiState> = Router::from(
-        SwaggerUi::new(DOCS_PATH).config(
-            utoipa_swagger_ui::Config::from(OPENAPI_PATH).try_it_out_enabled(true).persist_authorization(false),
-        ),
-    )
+    let docs: Router<ApiState> = Router::from(SwaggerUi::new(DOCS_PATH).config(
+        utoipa_swagger_ui::Config::from(OPENAPI_PATH).try_it_out_enabled(true).persist_authorization(false),
+    ))
     .layer(axum::middleware::map_response(docs_policy));
     let api = routes
-        .layer(from_fn_with_state(http.idempotency.clone(), idempotency::keep))
         .route(OPENAPI_PATH, described)
         .merge(docs)
         .fallback(not_found)
@@ -111,10 +107,9 @@ pub fn router(state: ApiState, http: &HttpState) -> Router {
 }
 
 /// The state of the API's handlers.
-pub fn state(services: &Services, ingest: Arc<HttpIngest>, config: &Config, stopping: &CancellationToken) -> ApiState {
+pub fn state(services: &Services, config: &Config, stopping: &CancellationToken) -> ApiState {
     ApiState {
         services: services.clone(),
-        ingest,
         ingest_body_max: config.web.ingest_body_max,
         stopping: stopping.clone(),
     }

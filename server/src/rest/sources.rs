@@ -47,7 +47,14 @@ pub async fn list(
     let by_last_seen = match params.sort.as_deref() {
         None | Some("key") => false,
         Some("last_seen") => true,
-        Some(_) => return Err(ApiError::invalid("sort", "key 또는 last_seen입니다.", "It is key or last_seen.", &ctx)),
+        Some(_) => {
+            return Err(ApiError::invalid(
+                "sort",
+                "key 또는 last_seen입니다.",
+                "It is key or last_seen.",
+                &ctx,
+            ));
+        }
     };
     let request = SourceListRequest {
         search: params.search,

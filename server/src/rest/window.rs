@@ -37,7 +37,11 @@ impl WindowParams {
                     "시각이 아닙니다. 2026-11-22T09:00:00+09:00 또는 now-15m처럼 적어 주세요.",
                     "It is no time; write it as 2026-11-22T09:00:00+09:00 or now-15m.",
                 );
-                problems.push(FieldProblem { field: field.to_owned(), message: message.to_owned(), span: None });
+                problems.push(FieldProblem {
+                    field: field.to_owned(),
+                    message: message.to_owned(),
+                    span: None,
+                });
                 default
             }),
         };

@@ -27,10 +27,18 @@ fn local(address: SocketAddr) -> String {
 }
 
 /// The lines.
-pub fn text(lang: Lang, config: &Config, addresses: &Addresses, email: &str, password: &OwnerPassword) -> String {
+pub fn text(
+    lang: Lang,
+    config: &Config,
+    addresses: &Addresses,
+    email: &str,
+    password: &OwnerPassword,
+) -> String {
     let scheme = if config.tls == Tls::Off { "http" } else { "https" };
-    let web = config.web.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", local(addresses.front)));
-    let api = config.web.api_public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", local(addresses.back)));
+    let web =
+        config.web.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", local(addresses.front)));
+    let api =
+        config.web.api_public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", local(addresses.back)));
     let tcp = local(addresses.ingestion);
     let mut out = String::new();
     let (host, port) = tcp.rsplit_once(':').unwrap_or((&tcp, ""));
@@ -54,7 +62,8 @@ pub fn text(lang: Lang, config: &Config, addresses: &Addresses, email: &str, pas
             let _ = writeln!(out, "  {}{secret}   ({note})", padded(lang.pick("비밀번호", "password")));
         }
         OwnerPassword::Written(file) => {
-            let _ = writeln!(out, "  {}{}", padded(lang.pick("비밀번호 파일", "password in")), file.display());
+            let _ =
+                writeln!(out, "  {}{}", padded(lang.pick("비밀번호 파일", "password in")), file.display());
         }
     }
     let _ = writeln!(out, "\n  {}", lang.pick("다음 단계", "Next"));

@@ -31,7 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use stores::Cost;
 use telemetry::LogHandle;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +81,6 @@ pub struct Running {
     background: Parts,
     pipeline: Pipeline,
     grace: Duration,
-    failed: Option<oneshot::Receiver<String>>,
     // Let go of last.
     _data_dir: DataDir,
 }
@@ -141,21 +139,15 @@ pub async fn start_as(config: Config, host: Host) -> Result<Running> {
     }
 
     let mut http = Parts::new(stopping.clone());
-    let web_state = web::WebState::new(
-        &services,
-        &config,
-        addresses.back.port(),
-        addresses.ingestion.port(),
-        &stopping,
-    );
+    let web_state =
+        web::WebState::new(&services, &config, addresses.back.port(), addresses.ingestion.port(), &stopping);
     let front = web::router(web_state, &HttpState::new(services.clone(), Site::App, &config));
     http.listen(listeners.front, front, config.drain_grace);
-    let api_state = rest::state(&services, pipeline.http(), &config, &stopping);
+    let api_state = rest::state(&services, &config, &stopping);
     let back = rest::router(api_state, &HttpState::new(services.clone(), Site::Api, &config));
     http.listen(listeners.back, back, config.drain_grace);
 
     readiness.set_ready();
-    let failed = pipeline.failed();
     Ok(Running {
         addresses,
         services,
@@ -168,17 +160,11 @@ pub async fn start_as(config: Config, host: Host) -> Result<Running> {
         background,
         pipeline,
         grace: config.drain_grace,
-        failed: Some(failed),
         _data_dir: data_dir,
     })
 }
 
 impl Running {
-    /// Resolves with the reason when a part that must run ends by itself. Can be taken once.
-    pub fn failed(&mut self) -> oneshot::Receiver<String> {
-        self.failed.take().unwrap_or_else(|| oneshot::channel().1)
-    }
-
     /// Stops: no new work, what was begun is finished, what was taken is stored; within the grace period.
     pub async fn shutdown(self) {
         let deadline = Instant::now() + self.grace;
@@ -205,7 +191,8 @@ impl Listeners {
         let most = config.web.connections_max;
         let listen = &config.listen;
         let mut problems = Vec::new();
-        let mut keep = |setting: &str, address: SocketAddr, bound: std::io::Result<HttpListener>| match bound {
+        let mut keep = |setting: &str, address: SocketAddr, bound: std::io::Result<HttpListener>| match bound
+        {
             Ok(listener) => Some(listener),
             Err(error) => {
                 problems.push(format!("{setting} {address}: {error}"));
@@ -256,4 +243,3 @@ async fn watch_itself(ingestion: SocketAddr, every: Duration, stop: Cancellation
         );
     }
 }
-

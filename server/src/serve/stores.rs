@@ -25,10 +25,12 @@ pub async fn open(data_dir: &DataDir, config: &Config, cost: Cost) -> Result<Ser
     let path = data_dir.path();
     let keys = data_dir.secret_keys(&config.access.secret_keys)?;
     let database = database_path(path);
-    let sql = SqlDatabase::connect(&format!("sqlite://{}", database.display())).await.with_context(|| {
-        format!("the database {} cannot be opened; run `qgx doctor`", database.display())
-    })?;
-    store::sql::Accounts::migrate(&*sql).await.context("the database cannot be brought to this version's schema")?;
+    let sql = SqlDatabase::connect(&format!("sqlite://{}", database.display()))
+        .await
+        .with_context(|| format!("the database {} cannot be opened; run `qgx doctor`", database.display()))?;
+    store::sql::Accounts::migrate(&*sql)
+        .await
+        .context("the database cannot be brought to this version's schema")?;
     let log_options = LogOptions {
         retention_age: config.broker.retention,
         retention_bytes: config.broker.max_bytes,
@@ -40,13 +42,18 @@ pub async fn open(data_dir: &DataDir, config: &Config, cost: Cost) -> Result<Ser
         let dir = log_dir.clone();
         telemetry::spawn_blocking_named("open-log", move || EmbeddedLog::open(dir, log_options)).await?
     };
-    let broker = broker.with_context(|| format!("the log in {} cannot be opened; run `qgx doctor`", log_dir.display()))?;
+    let broker = broker
+        .with_context(|| format!("the log in {} cannot be opened; run `qgx doctor`", log_dir.display()))?;
     let index = {
         let dir = index_dir.clone();
-        telemetry::spawn_blocking_named("open-index", move || TantivyIndex::open(&dir, IndexOptions::default())).await?
+        telemetry::spawn_blocking_named("open-index", move || {
+            TantivyIndex::open(&dir, IndexOptions::default())
+        })
+        .await?
     };
-    let index =
-        index.with_context(|| format!("the event index in {} cannot be opened; run `qgx doctor`", index_dir.display()))?;
+    let index = index.with_context(|| {
+        format!("the event index in {} cannot be opened; run `qgx doctor`", index_dir.display())
+    })?;
     let stores = Stores { sql, index, broker };
     Ok(Services::new(
         stores,

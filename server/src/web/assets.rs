@@ -27,7 +27,9 @@ impl Assets {
     pub fn load() -> Self {
         let head = read_head();
         if head.is_empty() {
-            tracing::warn!("the web was built without its client: pages come, but do not move; run `cargo xtask build`");
+            tracing::warn!(
+                "the web was built without its client: pages come, but do not move; run `cargo xtask build`"
+            );
         }
         Self { head: head.into() }
     }
@@ -76,7 +78,8 @@ fn answer(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
     let brotli = accepts_brotli(asked).then(|| Site::get(&format!("{name}.br"))).flatten();
     let etag = if brotli.is_some() { format!("\"{hash}-br\"") } else { format!("\"{hash}\"") };
     let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let unchanged = known.flat_map(|line| line.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == etag);
+    let unchanged =
+        known.flat_map(|line| line.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == etag);
     let mut response = if unchanged {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -141,7 +144,8 @@ mod tests {
     #[test]
     fn brotli_is_served_to_those_who_take_it() {
         fn check(accept: &str, expect: bool) {
-            let headers = [(header::ACCEPT_ENCODING, HeaderValue::from_str(accept).unwrap())].into_iter().collect();
+            let headers =
+                [(header::ACCEPT_ENCODING, HeaderValue::from_str(accept).unwrap())].into_iter().collect();
             assert_eq!(accepts_brotli(&headers), expect, "{accept}");
         }
         check("gzip, deflate, br, zstd", true);

@@ -41,15 +41,22 @@ pub struct WebState {
 
 impl WebState {
     /// From the settings; `api` and `ingest` are the ports that are really listened on.
-    pub fn new(services: &Services, config: &Config, api: u16, ingest: u16, stopping: &CancellationToken) -> Self {
+    pub fn new(
+        services: &Services,
+        config: &Config,
+        api: u16,
+        ingest: u16,
+        stopping: &CancellationToken,
+    ) -> Self {
         let port_of = |address: &str| {
             let authority = address.split("://").last().unwrap_or_default();
             authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
         };
         let web = &config.web;
-        let given_api = web.api_public_url.as_deref().map(|url| {
-            port_of(url).unwrap_or(if url.starts_with("https:") { 443 } else { 80 })
-        });
+        let given_api = web
+            .api_public_url
+            .as_deref()
+            .map(|url| port_of(url).unwrap_or(if url.starts_with("https:") { 443 } else { 80 }));
         let given_ingest = web.ingest_public_address.as_deref().and_then(port_of);
         Self {
             services: services.clone(),
@@ -71,7 +78,8 @@ pub fn server_functions() -> Vec<(&'static str, Method)> {
 /// Everything that the web's listener serves.
 pub fn router(state: WebState, http: &HttpState) -> Router {
     debug_assert_eq!(http.site, Site::App);
-    let mut router = Router::new().route(LIVE_PATH, get(live::live)).route(DOWNLOAD_PATH, get(download::events));
+    let mut router =
+        Router::new().route(LIVE_PATH, get(live::live)).route(DOWNLOAD_PATH, get(download::events));
     for (path, method) in server_functions() {
         if let Ok(filter) = MethodFilter::try_from(method) {
             router = router.route(path, on(filter, pages::server_function));

@@ -62,8 +62,13 @@ fn edit(text: &str, clause: &str, wish: Wish) -> String {
         Wish::Either => None,
     };
     let Ok(parsed) = Parsed::of(text) else { return text.to_owned() };
+    // Not merely trimmed: an escaped space at the end belongs to its word.
+    let body = match (parsed.parts.first(), parsed.parts.last()) {
+        (Some((_, first)), Some((_, last))) => &text[first.start..last.end],
+        _ => "",
+    };
     if parsed.alternatives {
-        return addition.map_or(text.to_owned(), |addition| format!("({}) {addition}", text.trim()));
+        return addition.map_or(text.to_owned(), |addition| format!("({body}) {addition}"));
     }
     let is_wanted = |part: &Expr| same(part, &wanted);
     let excludes = |part: &Expr| matches!(part, Expr::Not(inner) if is_wanted(inner));
@@ -76,15 +81,14 @@ fn edit(text: &str, clause: &str, wish: Wish) -> String {
     let present = parsed.parts.iter().any(|(part, _)| stands(part));
     let addition = addition.filter(|_| !present);
     if !parsed.parts.iter().any(|(part, _)| opposed(part)) {
-        return addition.map_or(text.to_owned(), |addition| append(text, &addition));
+        return addition.map_or(text.to_owned(), |addition| append(body, &addition));
     }
     let kept = parsed.parts.iter().filter(|(part, _)| !opposed(part)).map(|(_, bytes)| &text[bytes.clone()]);
     kept.chain(addition.as_deref()).collect::<Vec<_>>().join(" ")
 }
 
-fn append(text: &str, addition: &str) -> String {
-    let text = text.trim();
-    if text.is_empty() { addition.to_owned() } else { format!("{text} {addition}") }
+fn append(body: &str, addition: &str) -> String {
+    if body.is_empty() { addition.to_owned() } else { format!("{body} {addition}") }
 }
 
 /// Whether two conditions mean the same, values compared as events are.

@@ -19,7 +19,9 @@ async fn line(stream: &mut BufReader<TcpStream>) -> String {
     line.trim_end().to_owned()
 }
 
-async fn sending(count: u32) -> (TcpListener, tokio::task::JoinHandle<(Result<(), SendError>, Arc<Progress>)>) {
+async fn sending(
+    count: u32,
+) -> (TcpListener, tokio::task::JoinHandle<(Result<(), SendError>, Arc<Progress>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = SenderOptions {
         target: Target { address: listener.local_addr().unwrap().to_string(), tls_ca: None },

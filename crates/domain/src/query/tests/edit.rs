@@ -10,6 +10,7 @@ fn filters() {
     check("", "level", "error", "level:error");
     check("bearing AND hot", "site", "부산", "bearing AND hot site:부산");
     check("a OR b", "site", "부산", "(a OR b) site:부산");
+    check(" a\\ ", "site", "부산", "a\\  site:부산");
     check("(a OR b)", "site", "부산", "(a OR b) site:부산");
     check("-site:부산 a", "site", "부산", "a site:부산");
     check("Site:x", "msg", "a \"b\" \\ *", "Site:x msg:\"a \\\"b\\\" \\\\ *\"");

@@ -1,4 +1,0 @@
-//! Page.
-use leptos::prelude::*;
-#[component]
-pub(crate) fn ConnectPage() -> AnyView { view! { <h1>"x"</h1> }.into_any() }

@@ -1,0 +1,259 @@
+//! The panel for one event: fields, what came over the wire, what happened around it.
+
+use super::address::Tab;
+use super::marks::Marks;
+use super::Explore;
+use crate::pages::loaded;
+use crate::server_fns::events::{event, surroundings};
+use crate::texts::{T, t, texts};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::query::{with_exclusion, with_filter};
+use domain::{Event, EventId};
+use leptos::{ev, prelude::*};
+use ui::components::{Code, level_tag, skeleton};
+use ui::{Icon, icon, use_locale};
+
+#[component]
+pub(super) fn Detail() -> AnyView {
+    let explore: Explore = expect_context();
+    let id = Memo::new(move |_| explore.address.with(|a| a.event));
+    let tab = Memo::new(move |_| explore.address.with(|a| a.tab));
+    let close = move || explore.link(|a| a.event = None);
+    Effect::new(move |_| {
+        let handle = window_event_listener(ev::keydown, move |event| {
+            if event.key() == "Escape" && !ui::browser::is_typing() {
+                explore.change(|a| a.event = None);
+            }
+        });
+        on_cleanup(move || handle.remove());
+    });
+    let entry = move |to: Tab, text: fn(T) -> &'static str| {
+        let link = move || explore.link(|a| a.tab = to);
+        view! {
+            <a href=link aria-current=move || (tab.get() == to).then_some("true")>
+                {t(text)}
+            </a>
+        }
+    };
+    let body = move || match (id.get(), tab.get()) {
+        (Some(id), Tab::Fields) => view! { <Fields id /> }.into_any(),
+        (Some(id), Tab::Raw) => view! { <Raw id /> }.into_any(),
+        (Some(id), Tab::Around) => view! { <Around id /> }.into_any(),
+        (None, _) => ().into_any(),
+    };
+    view! {
+        <aside class="card detail" aria-labelledby="detail">
+            <header>
+                <h2 id="detail">{t(T::event)}</h2>
+                <span class="spacer"></span>
+                <a class="btn icon quiet" href=close aria-label=t(T::close)>
+                    {icon(Icon::Close)}
+                </a>
+            </header>
+            <nav class="tabs" aria-label=t(T::event)>
+                {entry(Tab::Fields, T::fields)}
+                {entry(Tab::Raw, T::raw)}
+                {entry(Tab::Around, T::around)}
+            </nav>
+            {body}
+        </aside>
+    }
+    .into_any()
+}
+
+#[component]
+fn Fields(id: EventId) -> AnyView {
+    let found = Resource::new(|| (), move |()| event(id));
+    loaded(found, skeleton, |event| view! { <FieldList event /> }.into_any())
+}
+
+#[component]
+fn FieldList(event: Event) -> AnyView {
+    let explore: Explore = expect_context();
+    let locale = use_locale();
+    let marks = Memo::new(move |_| explore.address.with(|a| Marks::of(&a.q)));
+    let message = event.message.clone().map(|text| {
+        view! {
+            <dt>"message"</dt>
+            <dd>
+                <span>{move || marks.with(|m| m.paint(&text))}</span>
+            </dd>
+        }
+    });
+    let level = event.level.map(|level| {
+        view! {
+            <dt>"level"</dt>
+            <dd>
+                <span>{level_tag(Some(level))}</span>
+                {acts("level".to_owned(), level.name().to_owned())}
+            </dd>
+        }
+    });
+    let rows = event
+        .fields
+        .iter()
+        .map(|(name, value)| {
+            view! {
+                <dt>{name.clone()}</dt>
+                <dd>
+                    <span>{value.to_string()}</span>
+                    {acts(name.clone(), value.to_string())}
+                </dd>
+            }
+        })
+        .collect_view();
+    let (ts, received) = (event.ts, event.received_at);
+    let source = event.source.to_string();
+    view! {
+        <dl class="kv">
+            <dt>"ts"</dt>
+            <dd>
+                <span>{move || locale.exact(ts)}</span>
+            </dd>
+            <dt>"source"</dt>
+            <dd>
+                <span>
+                    <a class="link" href=crate::address::source_page(&event.source)>
+                        {source.clone()}
+                    </a>
+                </span>
+                {acts("source".to_owned(), source)}
+            </dd>
+            {level}
+            {message}
+            {rows}
+            <dt>"kind"</dt>
+            <dd>
+                <span>{event.kind.name()}</span>
+                {acts("kind".to_owned(), event.kind.name().to_owned())}
+            </dd>
+            <dt>"received_at"</dt>
+            <dd>
+                <span>{move || locale.exact(received)}</span>
+            </dd>
+            <dt>"id"</dt>
+            <dd>
+                <span>{event.id.to_string()}</span>
+            </dd>
+        </dl>
+    }
+    .into_any()
+}
+
+/// Keep, leave out, show as a column.
+fn acts(name: String, value: String) -> AnyView {
+    let explore: Explore = expect_context();
+    let is_column = !matches!(name.as_str(), "level" | "source" | "kind");
+    let (n, v) = (name.clone(), value.clone());
+    let keep = move || {
+        explore.link(|a| {
+            let q = with_filter(&a.q, &n, &v);
+            let event = a.event;
+            a.ask(q);
+            a.event = event;
+        })
+    };
+    let (n, v) = (name.clone(), value.clone());
+    let without = move || {
+        explore.link(|a| {
+            let q = with_exclusion(&a.q, &n, &v);
+            a.ask(q);
+        })
+    };
+    let column = is_column.then(|| {
+        let n = name.clone();
+        let link = move || explore.link(|a| a.toggle_column(&n));
+        view! {
+            <a href=link aria-label=move || texts().as_column(&name) title=t(T::column)>
+                {icon(Icon::Columns)}
+            </a>
+        }
+    });
+    let kept = value.clone();
+    view! {
+        <span class="acts">
+            <a href=keep aria-label=move || texts().keep_value(&kept) title=t(T::keep)>
+                {icon(Icon::Plus)}
+            </a>
+            <a href=without aria-label=move || texts().exclude_value(&value) title=t(T::exclude)>
+                {icon(Icon::Minus)}
+            </a>
+            {column}
+        </span>
+    }
+    .into_any()
+}
+
+#[component]
+fn Raw(id: EventId) -> AnyView {
+    let found = Resource::new(|| (), move |()| event(id));
+    loaded(found, skeleton, |event| {
+        let json = serde_json::to_string_pretty(&event).unwrap_or_default();
+        let bytes = event.raw.as_deref().and_then(|raw| STANDARD.decode(raw).ok());
+        let wire = bytes.map(|bytes| {
+            view! {
+                <h3 class="pad-x">{t(T::raw_bytes)}</h3>
+                <pre class="raw" tabindex="0">
+                    {readable(&bytes)}
+                </pre>
+            }
+        });
+        let note = event.raw.is_none().then(|| view! { <p class="pad-x small faint">{t(T::raw_same)}</p> });
+        view! {
+            {wire}
+            {note}
+            <h3 class="pad-x">"JSON"</h3>
+            <div class="pad-x">
+                <Code text=Signal::stored(json) />
+            </div>
+        }
+        .into_any()
+    })
+}
+
+/// Text as it is; other bytes as `\xNN`.
+fn readable(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+#[component]
+fn Around(id: EventId) -> AnyView {
+    let explore: Explore = expect_context();
+    let locale = use_locale();
+    let found = Resource::new(|| (), move |()| surroundings(id));
+    loaded(found, skeleton, move |found| {
+        let row = |event: Event, here: bool| {
+            let (id, ts) = (event.id, event.ts);
+            let link = move || explore.link(|a| a.event = Some(id));
+            let text = event.message.clone().unwrap_or_else(|| {
+                event.fields.iter().map(|(k, v)| format!("{k}={v} ")).collect::<String>()
+            });
+            view! {
+                <a class="ev short" href=link aria-current=here.then_some("true") data-row>
+                    <time datetime=ts.to_string() title=move || locale.exact(ts)>
+                        {move || locale.clock(ts)}
+                    </time>
+                    {level_tag(event.level)}
+                    <span class="msg">{text}</span>
+                </a>
+            }
+        };
+        let source = found.event.source.to_string();
+        let before = found.before.into_iter().map(|e| row(e, false)).collect_view();
+        let after = found.after.into_iter().map(|e| row(e, false)).collect_view();
+        view! {
+            <p class="pad-x small faint">{move || texts().around_note(&source)}</p>
+            <div class="around">{before} {row(found.event, true)} {after}</div>
+        }
+        .into_any()
+    })
+}

@@ -1,0 +1,113 @@
+//! The most frequent values beside the list: a click keeps a value, Shift or the second button leaves it out.
+
+use super::Explore;
+use crate::pages::loaded;
+use crate::server_fns::events::facets;
+use crate::texts::{T, t, texts};
+use domain::api::{Facet, FacetValue};
+use domain::query::{filter_state, with_exclusion, with_filter, without_filter};
+use leptos::{ev, prelude::*};
+use ui::components::skeleton;
+use ui::{Icon, icon, use_locale};
+
+/// Values a field.
+const VALUES: u32 = 8;
+
+#[component]
+pub(super) fn Facets() -> AnyView {
+    let explore: Explore = expect_context();
+    // The server chooses the fields: level, source, kind, and what the window's events have.
+    let found = Resource::new(move || explore.filter.get(), |filter| facets(filter, Vec::new(), VALUES));
+    view! {
+        <aside class="card facets" aria-label=t(T::facets)>
+            {loaded(found, skeleton, |found| found.into_iter().map(facet).collect_view().into_any())}
+        </aside>
+    }
+    .into_any()
+}
+
+/// What a field is called.
+fn field_name(field: &str) -> String {
+    match field {
+        "level" => texts().level().to_owned(),
+        "source" => texts().source().to_owned(),
+        "kind" => texts().kind().to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn facet(Facet { field, distinct, values }: Facet) -> AnyView {
+    if values.is_empty() {
+        return ().into_any();
+    }
+    let locale = use_locale();
+    let most = values.iter().map(|v| v.count).max().unwrap_or(1).max(1);
+    let name = {
+        let field = field.clone();
+        move || field_name(&field)
+    };
+    let items = values.into_iter().map(|value| item(field.clone(), value, most)).collect_view();
+    view! {
+        <section class="facet">
+            <h3>
+                <span class="clip">{name}</span>
+                <span class="faint">{move || locale.count(distinct)}</span>
+            </h3>
+            <ul>{items}</ul>
+        </section>
+    }
+    .into_any()
+}
+
+fn item(field: String, FacetValue { value, count }: FacetValue, most: u64) -> AnyView {
+    let explore: Explore = expect_context();
+    let locale = use_locale();
+    let (f, v) = (field.clone(), value.clone());
+    let state = Memo::new(move |_| explore.address.with(|a| filter_state(&a.q, &f, &v)));
+    let (f, v) = (field.clone(), value.clone());
+    let kept = move |q: &str| {
+        if state.get() == Some(true) { without_filter(q, &f, &v) } else { with_filter(q, &f, &v) }
+    };
+    let keep = move || {
+        explore.link(|a| {
+            let q = kept(&a.q);
+            a.ask(q);
+        })
+    };
+    let (f, v) = (field.clone(), value.clone());
+    let exclude = move |a: &mut super::Address| {
+        let q = with_exclusion(&a.q, &f, &v);
+        a.ask(q);
+    };
+    let leave_out = exclude.clone();
+    let without = move || explore.link(leave_out.clone());
+    let shifted = move |event: ev::MouseEvent| {
+        if event.shift_key() {
+            event.prevent_default();
+            explore.change(exclude.clone());
+        }
+    };
+    let share = format!("{:.1}%", count as f64 / most as f64 * 100.0);
+    let label = value.clone();
+    view! {
+        <li data-on=move || (state.get() == Some(true)).then_some("true")>
+            <svg class="bar" aria-hidden="true">
+                <rect width=share height="100%" />
+            </svg>
+            <a
+                class="pick"
+                href=keep
+                title=t(T::facet_hint)
+                aria-current=move || (state.get() == Some(true)).then_some("true")
+                on:click=shifted
+            >
+                <span class="clip">{value}</span>
+                <span class="count">{move || locale.count(count)}</span>
+            </a>
+            <a class="without" href=without aria-label=move || texts().exclude_value(&label)>
+                {icon(Icon::Without)}
+            </a>
+        </li>
+    }
+    .into_any()
+}

@@ -1,0 +1,94 @@
+//! Searching events: query bar, histogram, facets, list, and a panel for one event.
+//!
+//! The address is the state ([`Address`]): every link and form changes it, everything shown follows from it.
+
+mod address;
+mod bar;
+mod detail;
+mod facets;
+mod histogram;
+mod list;
+mod marks;
+mod mistake;
+mod tail;
+
+use super::page_title;
+use crate::frame::{Window, use_window};
+use crate::texts::{T, t};
+use address::Address;
+use domain::api::EventFilter;
+use domain::query::Query;
+use leptos::prelude::*;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::{use_navigate, use_query_map};
+
+/// The page's state and how to change it.
+#[derive(Clone, Copy)]
+struct Explore {
+    address: Memo<Address>,
+    window: Window,
+    /// What is asked of the server.
+    filter: Memo<EventFilter>,
+    go: Callback<(String, NavigateOptions)>,
+}
+
+impl Explore {
+    fn of_page() -> Self {
+        let query = use_query_map();
+        let window = use_window();
+        let address = Memo::new(move |_| query.with(Address::read));
+        let filter =
+            Memo::new(move |_| EventFilter { q: address.with(|a| a.q.clone()), range: window.range.get() });
+        let navigate = use_navigate();
+        let go = Callback::new(move |(to, options): (String, NavigateOptions)| navigate(&to, options));
+        Self { address, window, filter, go }
+    }
+
+    /// The address with a change.
+    fn link(&self, change: impl FnOnce(&mut Address)) -> String {
+        let mut address = self.address.get();
+        change(&mut address);
+        address.to_string()
+    }
+
+    /// Goes to the address with a change; going back undoes it.
+    fn change(&self, change: impl FnOnce(&mut Address)) {
+        let mut address = self.address.get_untracked();
+        change(&mut address);
+        self.go.run((address.to_string(), NavigateOptions { scroll: false, ..NavigateOptions::default() }));
+    }
+
+    /// Asks again, with "now" as it is now.
+    fn again(&self) {
+        self.window.refresh();
+    }
+}
+
+/// The page.
+#[component]
+pub(crate) fn ExplorePage() -> AnyView {
+    let explore = Explore::of_page();
+    provide_context(explore);
+    let is_query = Memo::new(move |_| explore.address.with(|a| Query::parse(&a.q).is_ok()));
+    let is_open = Memo::new(move |_| explore.address.with(|a| a.event.is_some()));
+    view! {
+        {page_title(|t| t.explore().to_owned())}
+        <h1 class="sr">{t(T::explore)}</h1>
+        <bar::QueryBar />
+        {move || {
+            is_query
+                .get()
+                .then(|| {
+                    view! {
+                        <histogram::HistogramCard />
+                        <div class="explore" class:open=move || is_open.get()>
+                            <facets::Facets />
+                            <list::Events />
+                            {move || is_open.get().then(|| view! { <detail::Detail /> })}
+                        </div>
+                    }
+                })
+        }}
+    }
+    .into_any()
+}

@@ -1,0 +1,67 @@
+//! Changing the password.
+
+use crate::server_fns::account::ChangePassword;
+use crate::texts::{T, t};
+use leptos::form::ActionForm;
+use leptos::prelude::*;
+use ui::components::{ErrorState, Notice, Tone};
+
+#[component]
+pub(super) fn Password() -> AnyView {
+    let change = ServerAction::<ChangePassword>::new();
+    let form = NodeRef::<leptos::html::Form>::new();
+    Effect::new(move |_| {
+        if matches!(change.value().get(), Some(Ok(())))
+            && let Some(form) = form.get_untracked()
+        {
+            form.reset();
+        }
+    });
+    let said = move || {
+        change.value().get().map(|result| match result {
+            Ok(()) => view! { <Notice tone=Tone::Ok>{t(T::password_changed)}</Notice> }.into_any(),
+            Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
+        })
+    };
+    view! {
+        <section class="card pad" aria-labelledby="password">
+            <h2 id="password">{t(T::password)}</h2>
+            {said}
+            <ActionForm action=change attr:class="form" node_ref=form>
+                <div class="field">
+                    <label for="pw-current">{t(T::password_current)}</label>
+                    <input
+                        class="input"
+                        id="pw-current"
+                        name="current"
+                        type="password"
+                        autocomplete="current-password"
+                        required
+                    />
+                </div>
+                <div class="field">
+                    <label for="pw-new">{t(T::password_new)}</label>
+                    <input
+                        class="input"
+                        id="pw-new"
+                        name="new"
+                        type="password"
+                        autocomplete="new-password"
+                        minlength="10"
+                        required
+                        aria-describedby="pw-hint"
+                    />
+                    <span class="hint" id="pw-hint">
+                        {t(T::password_hint)}
+                    </span>
+                </div>
+                <div>
+                    <button type="submit" class="btn primary">
+                        {t(T::password_change)}
+                    </button>
+                </div>
+            </ActionForm>
+        </section>
+    }
+    .into_any()
+}

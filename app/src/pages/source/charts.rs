@@ -1,0 +1,101 @@
+//! A chart a metric, over the window of the page.
+
+use crate::address;
+use crate::frame::use_window;
+use crate::pages::loaded;
+use crate::server_fns::events::metrics as query_metrics;
+use crate::texts::{T, t, texts};
+use domain::api::{Aggregate, MetricQuery, MetricResult};
+use domain::{SourceKey, TimeRange, TimeWindow};
+use leptos::prelude::*;
+use leptos_router::hooks::{use_navigate, use_query_map};
+use ui::Icon;
+use ui::charts::{LineChart, LineData};
+use ui::components::{empty, tall_skeleton};
+use ui::use_locale;
+
+/// Charts drawn at once.
+const SHOWN: usize = 4;
+
+#[component]
+pub(super) fn Charts(key: SourceKey, metrics: Vec<String>) -> AnyView {
+    let query = use_query_map();
+    if metrics.is_empty() {
+        return ().into_any();
+    }
+    let chosen = Memo::new(move |_| query.with(|q| q.get("metric").unwrap_or_default()));
+    let shown = Memo::new({
+        let metrics = metrics.clone();
+        move |_| {
+            let first = chosen.get();
+            let rest = metrics.iter().filter(|m| **m != first).cloned();
+            metrics.contains(&first).then(|| first.clone()).into_iter().chain(rest).take(SHOWN).collect::<Vec<_>>()
+        }
+    });
+    let charts = move |metric: String| view! { <Chart key=key.clone() metric /> };
+    view! {
+        <div class="charts">
+            <For each=move || shown.get() key=Clone::clone let:metric>
+                {charts(metric)}
+            </For>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Chart(key: SourceKey, metric: String) -> AnyView {
+    let window = use_window();
+    let asked = {
+        let (key, metric) = (key.clone(), metric.clone());
+        Memo::new(move |_| MetricQuery {
+            metric: metric.clone(),
+            sources: vec![key.clone()],
+            aggregate: Aggregate::Avg,
+            range: window.range.get(),
+            step_secs: None,
+        })
+    };
+    let found = Resource::new(move || asked.get(), query_metrics);
+    let name = metric.clone();
+    let drawn = move |result: MetricResult| drawn(result, metric.clone(), &key);
+    view! {
+        <section class="card" aria-label=name.clone()>
+            <header>
+                <h2 class="mono">{name}</h2>
+            </header>
+            {loaded(found, tall_skeleton, drawn)}
+        </section>
+    }
+    .into_any()
+}
+
+fn drawn(result: MetricResult, metric: String, key: &SourceKey) -> AnyView {
+    let locale = use_locale();
+    let Some(extremes) = result.extremes else {
+        return empty(Icon::Clock, t(T::no_values), t(T::no_values_body), ());
+    };
+    let navigate = use_navigate();
+    let path = address::source_page(key);
+    let pick = Callback::new(move |range: TimeRange| {
+        let (from, to) = TimeWindow::absolute(range).to_query();
+        navigate(&address::with_query(&path, [("from", &*from), ("to", &*to)]), Default::default());
+    });
+    let name = metric.clone();
+    let label = Signal::derive(move || texts().chart_of(&name));
+    let series = result.series.into_iter().map(|s| (metric.clone(), s.values)).collect();
+    let data = Signal::stored(LineData { times: result.times, series });
+    let least = move || {
+        texts().least(&locale.number(extremes.min), &locale.date_time(extremes.min_at))
+    };
+    let greatest = move || {
+        texts().greatest(&locale.number(extremes.max), &locale.date_time(extremes.max_at))
+    };
+    view! {
+        <div class="body">
+            <LineChart data label on_pick=pick />
+        </div>
+        <p class="pad-x small faint">{least} <br /> {greatest}</p>
+    }
+    .into_any()
+}

@@ -1,0 +1,189 @@
+//! The port's HTTP sister: an NDJSON body, durable before the answer.
+
+use crate::access::{Identity, RefusalCode};
+use crate::facts;
+use crate::intake::Intake;
+use crate::protocol::{Framing, Protocol};
+use crate::session::{REPORTED, RejectedLine, Session, Start, Step, Stream};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream as Chunks, StreamExt};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::time::Duration;
+use store::broker::{BrokerError, Topic};
+use tokio::time::Instant;
+
+/// What became of a body.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct IngestReport {
+    /// Lines that are durable events now.
+    pub accepted: u64,
+    /// Lines that were not taken, in all.
+    pub rejected_total: u64,
+    /// The first [`REPORTED`] of them.
+    pub rejected: Vec<RejectedLine>,
+}
+
+/// Why a body was not taken to its end. What the report counts is durable all the same; with an `Idempotency-Key` the
+/// whole body may be sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Over a quota.
+    #[error("over the quota")]
+    Quota {
+        /// When to come again.
+        retry_after: Duration,
+        /// What was taken before.
+        report: IngestReport,
+    },
+    /// The broker takes no more for now.
+    #[error("no more can be taken for now")]
+    Busy {
+        /// When to come again.
+        retry_after: Duration,
+        /// What was taken before.
+        report: IngestReport,
+    },
+    /// The body broke off.
+    #[error("the body could not be read: {reason}")]
+    Body {
+        /// Why.
+        reason: String,
+        /// What was taken before.
+        report: IngestReport,
+    },
+}
+
+/// How long a record may be kept waiting at a quota.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What a chunk may become: JSON and the overhead of records, for each byte of it.
+const EXPANSION: usize = 8;
+/// Bytes of a chunk that are looked at at a time.
+const PIECE: usize = 64 << 10;
+/// What tells the streams of `Idempotency-Key`s from those that clients name.
+const KEY_PREFIX: &str = "http/";
+
+/// Takes an NDJSON body of an identified sender. With `idempotency_key`, a body that is sent again changes nothing: its
+/// lines are told by their number.
+///
+/// # Errors
+/// [`HttpError`], with what was taken before.
+pub async fn ingest_ndjson<E: std::fmt::Display>(
+    intake: &Intake,
+    identity: Identity,
+    peer: IpAddr,
+    body: impl Chunks<Item = Result<Bytes, E>> + Send,
+    idempotency_key: Option<&str>,
+) -> Result<IngestReport, HttpError> {
+    let stream = Stream {
+        name: idempotency_key.map_or_else(|| "http".into(), stream_of),
+        last_seq: 0,
+        resumable: idempotency_key.is_some(),
+    };
+    let start = Start {
+        protocol: Protocol::Http,
+        framing: Framing::Newline,
+        identity,
+        secret: None,
+        source: None,
+        stream: Some(stream),
+        peer,
+        patience: PATIENCE,
+    };
+    let mut upload =
+        Upload { intake, session: Session::new(intake, start), report: IngestReport::default() };
+    let mut body = pin!(body);
+    let mut buffer = BytesMut::new();
+    let mut parked = None;
+    while let Some(chunk) = body.next().await {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                return Err(HttpError::Body { reason: error.to_string(), report: upload.report });
+            }
+        };
+        facts::read(Protocol::Http, chunk.len());
+        for piece in chunk.chunks(PIECE) {
+            let share = intake.budget.take(PIECE * EXPANSION).await;
+            buffer.extend_from_slice(piece);
+            upload.take(&mut buffer).await?;
+            drop(parked.take());
+            parked = intake.budget.park(share, buffer.len());
+            if parked.is_none() {
+                return Err(upload.busy(Duration::from_secs(5)));
+            }
+        }
+    }
+    upload.session.finish(&buffer, false);
+    upload.append().await?;
+    Ok(upload.report)
+}
+
+/// The stream that an `Idempotency-Key` stands for.
+fn stream_of(key: &str) -> std::sync::Arc<str> {
+    let digest = Sha256::digest(key.as_bytes());
+    let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{KEY_PREFIX}{hex}").into()
+}
+
+struct Upload<'a> {
+    intake: &'a Intake,
+    session: Session,
+    report: IngestReport,
+}
+
+impl Upload<'_> {
+    /// Takes the whole frames of the buffer.
+    async fn take(&mut self, buffer: &mut BytesMut) -> Result<(), HttpError> {
+        loop {
+            let step = self.session.read(buffer, PIECE * EXPANSION);
+            self.append().await?;
+            match step {
+                Step::Drained | Step::Broken => return Ok(()),
+                Step::Full => {}
+                Step::Wait(time) => {
+                    facts::delayed();
+                    tokio::time::sleep(time).await;
+                }
+                Step::Refuse(code, retry_after) => {
+                    facts::refused(code.code());
+                    let report = std::mem::take(&mut self.report);
+                    return Err(match code {
+                        RefusalCode::Quota => HttpError::Quota { retry_after, report },
+                        _ => HttpError::Busy { retry_after, report },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Appends what is pending and waits until it is durable: one at a time, so that what is stored is always the
+    /// body's beginning.
+    async fn append(&mut self) -> Result<(), HttpError> {
+        if self.session.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = self.session.take_pending();
+        let (since, events) = (Instant::now(), pending.batch.len() as u64);
+        let records = pending.batch.into_records(self.session.identity().token);
+        if !records.is_empty() {
+            match self.intake.broker.append(Topic::Events, records).await {
+                Ok(()) => facts::durable(Protocol::Http, events, since.elapsed()),
+                Err(BrokerError::Busy { retry_after, .. }) => return Err(self.busy(retry_after)),
+                Err(_) => return Err(self.busy(Duration::from_secs(1))),
+            }
+        }
+        self.report.accepted += events;
+        self.report.rejected_total += pending.bad;
+        let room = REPORTED - self.report.rejected.len();
+        self.report.rejected.extend(pending.rejected.into_iter().take(room));
+        Ok(())
+    }
+
+    fn busy(&mut self, retry_after: Duration) -> HttpError {
+        facts::refused(RefusalCode::Busy.code());
+        HttpError::Busy { retry_after, report: std::mem::take(&mut self.report) }
+    }
+}
