@@ -24,7 +24,7 @@ pub mod error;
 pub(crate) mod frame;
 pub(crate) mod live;
 pub(crate) mod pages;
-pub mod server_fns;
+pub(crate) mod server_fns;
 #[cfg(feature = "ssr")]
 pub mod shell;
 pub(crate) mod texts;

@@ -221,7 +221,7 @@ mod tests {
     async fn rates_fill_again() {
         let state = TenantState::new(&Limits::default());
         let tenant = tenant(Some(10), None);
-        let mut go = || state.ask(&tenant, 1, TokenLimits::default(), 100) == Verdict::Go;
+        let go = || state.ask(&tenant, 1, TokenLimits::default(), 100) == Verdict::Go;
         assert_eq!((0..20).filter(|_| go()).count(), 10);
         tokio::time::advance(Duration::from_millis(500)).await;
         assert_eq!((0..20).filter(|_| go()).count(), 5);

@@ -35,7 +35,7 @@ fn run(chromium: &std::path::Path, pictures_for: &str) -> anyhow::Result<Tally> 
     let server = suite::test_server()?;
     std::fs::create_dir_all(pictures_dir())?;
     suite::node_tests(
-        "e2e",
+        "e2e/browser",
         &[
             ("QGX_BIN", server.display().to_string()),
             ("QGX_CHROMIUM", chromium.display().to_string()),

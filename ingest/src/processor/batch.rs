@@ -122,7 +122,7 @@ mod tests {
         check(roomy, chunks(), &[&[(0, 0), (0, 1), (1, 7), (1, 8), (0, 2)]]).await;
         let three = BatchLimits { records: 3, ..roomy };
         check(three, chunks(), &[&[(0, 0), (0, 1), (1, 7)], &[(1, 8), (0, 2)]]).await;
-        let small = BatchLimits { bytes: 11, ..roomy };
+        let small = BatchLimits { bytes: 10, ..roomy };
         check(small, chunks(), &[&[(0, 0)], &[(0, 1)], &[(1, 7)], &[(1, 8)], &[(0, 2)]]).await;
         check(roomy, vec![], &[]).await;
     }

@@ -103,7 +103,7 @@ impl Framer {
     fn decide(&mut self, buffer: &[u8]) {
         let from = self.scanned.min(buffer.len());
         match memchr::memchr2(b'\n', 0, &buffer[from..]) {
-            Some(found) if buffer[from + found] == 0 => self.framing = Framing::Nul,
+            Some(found) if buffer[from + found] == 0 && from + found <= self.limit => self.framing = Framing::Nul,
             Some(_) => self.framing = Framing::Newline,
             None if buffer.len() > self.limit => self.framing = Framing::Newline,
             None => self.scanned = buffer.len(),

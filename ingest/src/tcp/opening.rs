@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 /// Bytes an opening may hold without a share of the budget.
 const SMALL: usize = 16 << 10;
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest `AUTH` or `HELLO` line.
 const LINE: usize = 4 << 10;
 
@@ -121,14 +123,15 @@ impl<'a> Door<'a> {
 
     async fn opening(&mut self) -> Result<Opening, NoEntry> {
         loop {
-            // What editors put before a text says nothing about the protocol.
-            if self.buffer.starts_with(b"\xef\xbb\xbf") {
-                self.buffer.advance(3);
+            // The mark that editors put before a text says nothing about the protocol.
+            if self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.advance(BYTE_ORDER_MARK.len());
             }
             if self.ended && self.buffer.is_empty() {
                 return Err(NoEntry::Gone);
             }
-            if let Some(opening) = detect(&self.buffer, self.ended) {
+            let perhaps_mark = !self.ended && !self.buffer.is_empty() && BYTE_ORDER_MARK.starts_with(&self.buffer);
+            if !perhaps_mark && let Some(opening) = detect(&self.buffer, self.ended) {
                 return Ok(opening);
             }
             self.fill().await?;

@@ -24,16 +24,19 @@ pub struct Machine {
 
 impl Machine {
     /// Takes the base line.
-    pub fn new() -> Self {
-        let mut system = System::new();
+    ///
+    /// # Errors
+    /// Where this system cannot be measured.
+    pub fn new() -> Result<Self, sysinfo::Error> {
+        let mut system = System::new()?;
         system.refresh_cpu_usage();
-        Self {
+        Ok(Self {
             system,
-            disks: Disks::new_with_refreshed_list(),
-            networks: Networks::new_with_refreshed_list(),
+            disks: Disks::new_with_refreshed_list()?,
+            networks: Networks::new_with_refreshed_list()?,
             last: Instant::now(),
             count: 0,
-        }
+        })
     }
 
     /// Measures; a line for the machine and, now and then, one for each busy process.
@@ -60,11 +63,14 @@ impl Machine {
         self.system.refresh_cpu_usage();
         figures.insert("cpu.percent".to_owned(), rounded(f64::from(self.system.global_cpu_usage())));
         figures.insert("cpu.count".to_owned(), json!(self.system.cpus().len()));
-        let load = System::load_average();
-        for (name, value) in [("load.1m", load.one), ("load.5m", load.five), ("load.15m", load.fifteen)] {
-            figures.insert(name.to_owned(), rounded(value));
+        if let Ok(load) = System::load_average() {
+            for (name, value) in [("load.1m", load.one), ("load.5m", load.five), ("load.15m", load.fifteen)] {
+                figures.insert(name.to_owned(), rounded(value));
+            }
         }
-        figures.insert("uptime_secs".to_owned(), json!(System::uptime()));
+        if let Ok(uptime) = System::uptime() {
+            figures.insert("uptime_secs".to_owned(), json!(uptime));
+        }
     }
 
     fn memory(&mut self, figures: &mut Map<String, Value>) {
@@ -82,7 +88,7 @@ impl Machine {
     fn file_systems(&mut self, figures: &mut Map<String, Value>) {
         self.disks.refresh(true);
         let mut seen = Vec::new();
-        for disk in self.disks.list().iter().filter(|disk| disk.total_space() > 0) {
+        for disk in self.disks.iter().filter(|disk| disk.total_space() > 0) {
             let name = mount_name(&disk.mount_point().to_string_lossy());
             if seen.len() >= DISKS || seen.contains(&name) {
                 continue;
@@ -96,7 +102,7 @@ impl Machine {
 
     fn network(&mut self, figures: &mut Map<String, Value>, elapsed: f64) {
         self.networks.refresh(true);
-        let others = self.networks.list().iter().filter(|(name, _)| !name.starts_with("lo"));
+        let others = self.networks.iter().filter(|(name, _)| !name.to_string_lossy().starts_with("lo"));
         let (received, sent) = others.fold((0_u64, 0_u64), |(received, sent), (_, network)| {
             (received.saturating_add(network.received()), sent.saturating_add(network.transmitted()))
         });
@@ -157,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_measurement_is_one_metric_of_many_numbers() {
-        let lines = Machine::new().measure();
+        let lines = Machine::new().unwrap().measure();
         let first: Value = serde_json::from_slice(&lines[0]).unwrap();
         assert_eq!(first["kind"], "metric");
         assert!(first["memory.used_bytes"].as_u64().unwrap() > 0, "{first}");

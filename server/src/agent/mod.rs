@@ -30,7 +30,13 @@ pub async fn run(options: SenderOptions, every: Duration, stop: CancellationToke
 }
 
 async fn measure_on(feed: mpsc::Sender<Bytes>, every: Duration, stop: CancellationToken) {
-    let mut machine = Machine::new();
+    let mut machine = match Machine::new() {
+        Ok(machine) => machine,
+        Err(error) => {
+            tracing::error!(%error, "this machine cannot be measured");
+            return;
+        }
+    };
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // The first look only sets the base line of rates.
@@ -68,5 +74,8 @@ pub fn new_stream(prefix: &str) -> String {
 
 /// What this machine calls itself.
 pub fn host_name() -> String {
-    sysinfo::System::host_name().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+    sysinfo::System::host_name()
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }

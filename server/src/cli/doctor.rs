@@ -79,6 +79,13 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
 
 async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("settings", "all are understood"), clock(&config.data_dir)];
+    if !config.data_dir.exists() {
+        let message =
+            format!("{} is not there yet; the first `qgx serve` makes it", config.data_dir.display());
+        findings.push(Finding::ok("data directory", message));
+        findings.extend(ports(config));
+        return findings;
+    }
     match DataDir::claim(&config.data_dir) {
         Err(error) => findings.push(Finding::wrong(
             "data directory",
@@ -136,10 +143,10 @@ fn disk_space(path: &Path) -> Finding {
     const LOW: u64 = 2 << 30;
     const EMPTY: u64 = 256 << 20;
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let disks = Disks::new_with_refreshed_list();
+    let disks = Disks::new_with_refreshed_list().ok();
     let holding = disks
-        .list()
         .iter()
+        .flat_map(|disks| disks.iter())
         .filter(|disk| full.starts_with(disk.mount_point()))
         .max_by_key(|disk| disk.mount_point().as_os_str().len());
     let Some(disk) = holding else { return Finding::ok("disk", "its free space is not known here") };

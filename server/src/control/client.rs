@@ -3,7 +3,7 @@
 use super::command::{Command, execute};
 use super::socket::{COMMAND_PATH, Request};
 use crate::config::Config;
-use crate::serve::data_dir::{Claim, DataDir, socket_path};
+use crate::serve::data_dir::{Claim, DataDir, database_path, socket_path};
 use crate::serve::stores;
 use anyhow::{Context, Result, anyhow, bail};
 use domain::Lang;
@@ -19,6 +19,13 @@ use tokio::net::UnixStream;
 /// # Errors
 /// Where the directory cannot be used or the command is refused.
 pub async fn run(config: &Config, command: Command, lang: Lang) -> Result<Value> {
+    if !database_path(&config.data_dir).exists() {
+        bail!(
+            "there is nothing in the data directory {} yet; start `qgx serve`, or run `qgx migrate`, or choose another \
+             with --data-dir",
+            config.data_dir.display()
+        );
+    }
     match DataDir::claim(&config.data_dir)? {
         Claim::Ours(data_dir) => {
             let services = stores::open(&data_dir, config, stores::Cost::Strong).await?;

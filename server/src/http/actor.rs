@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use domain::Lang;
 use domain::api::Me;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use services::{Actor, Ctx, ServiceError};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error", Lang::En, "")
+            ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error", "")
         })
     }
 }
@@ -48,7 +48,9 @@ pub async fn identify(State(state): State<HttpState>, mut request: Request, next
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let lang = asked_language(request.headers());
-    let actor = match find_actor(&state, &request, &origin).await {
+    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
+    let session = request.extensions().get::<BrowserSession>().cloned();
+    let actor = match find_actor(&state, authorization, session, &origin).await {
         Ok(actor) => actor,
         Err(error) => return ApiError::new(&error, lang, &origin.request_id).into_response(),
     };
@@ -77,10 +79,11 @@ pub async fn identify(State(state): State<HttpState>, mut request: Request, next
 
 async fn find_actor(
     state: &HttpState,
-    request: &Request,
+    authorization: Option<HeaderValue>,
+    session: Option<BrowserSession>,
     origin: &RequestOrigin,
 ) -> Result<Actor, ServiceError> {
-    if let Some(value) = request.headers().get(header::AUTHORIZATION) {
+    if let Some(value) = authorization {
         let secret = value
             .to_str()
             .ok()
@@ -90,7 +93,7 @@ async fn find_actor(
             .ok_or(ServiceError::Unauthenticated)?;
         return state.services.token_actor(secret, Some(origin.client)).await.map(Actor::Token);
     }
-    let Some(session) = request.extensions().get::<BrowserSession>() else { return Ok(Actor::Anonymous) };
+    let Some(session) = session else { return Ok(Actor::Anonymous) };
     let Some(user_id) = session.user_id().await? else { return Ok(Actor::Anonymous) };
     let (tenant, session_id) = (session.tenant().await?, session.id().unwrap_or_default());
     let person = state.services.person(&user_id, &session_id, tenant.as_ref()).await?;

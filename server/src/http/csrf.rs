@@ -45,7 +45,7 @@ pub async fn guard(State(state): State<HttpState>, request: Request, next: Next)
         "프록시 뒤에서 운영 중이면 QGX_PUBLIC_URL에 브라우저가 보는 주소를 적어 주세요.",
         "Behind a proxy, set QGX_PUBLIC_URL to the address that browsers see.",
     );
-    ApiError::plain(StatusCode::FORBIDDEN, "cross_site", title, lang, request_id)
+    ApiError::plain(StatusCode::FORBIDDEN, "cross_site", title, request_id)
         .with_detail(detail)
         .into_response()
 }

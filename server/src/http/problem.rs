@@ -27,7 +27,7 @@ impl ApiError {
     }
 
     /// An error that arises before any service is asked.
-    pub fn plain(status: StatusCode, code: &str, title: &str, lang: Lang, request_id: &str) -> Self {
+    pub fn plain(status: StatusCode, code: &str, title: &str, request_id: &str) -> Self {
         let problem = Problem {
             kind: "about:blank".to_owned(),
             title: title.to_owned(),

@@ -11,7 +11,6 @@ use crate::config::Config;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use domain::Lang;
 use futures::FutureExt;
 use http::StatusCode;
 use ipnet::IpNet;
@@ -110,14 +109,8 @@ async fn catch_panics(request: axum::extract::Request, next: axum::middleware::N
             let request_id = request_id.unwrap_or_default();
             tracing::error!(%request_id, "a handler panicked");
             metrics::counter!("qgx_http_panics_total").increment(1);
-            ApiError::plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Internal error",
-                Lang::En,
-                &request_id,
-            )
-            .into_response()
+            ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", &request_id)
+                .into_response()
         }
     }
 }

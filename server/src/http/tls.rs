@@ -114,7 +114,7 @@ fn load(cert: &Path, key: &Path) -> Result<CertifiedKey> {
 
 fn make_self_signed(cert: &Path, key: &Path) -> Result<()> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    names.extend(sysinfo::System::host_name());
+    names.extend(sysinfo::System::host_name().ok());
     let made =
         rcgen::generate_simple_self_signed(names).context("a self-signed certificate cannot be made")?;
     crate::serve::data_dir::write_secret(key, made.signing_key.serialize_pem().as_bytes())?;

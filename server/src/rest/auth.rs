@@ -47,8 +47,9 @@ pub async fn login(
             "https로 접속하거나, 프로그램이면 API 토큰을 쓰세요.",
             "Use https; programs use an API token instead.",
         );
-        return Err(ApiError::plain(StatusCode::FORBIDDEN, "plain_http", title, ctx.lang, &ctx.request_id)
-            .with_detail(detail));
+        return Err(
+            ApiError::plain(StatusCode::FORBIDDEN, "plain_http", title, &ctx.request_id).with_detail(detail)
+        );
     }
     let ok = state.services.login(&ctx, &input.email, &input.password).await.problem(&ctx)?;
     session.sign_in(&ok.user_id).await.problem(&ctx)?;

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod delimited;
 pub mod events;
 pub mod export;
+pub mod ingest;
 pub mod live;
 pub mod metrics;
 pub mod sources;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::http::headers::DOCS_POLICY;
 use crate::http::idempotency::{self, Idempotency};
 use crate::http::{ApiError, Caller, HttpState, Site};
+use ::ingest::Intake;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -37,6 +39,8 @@ use utoipa_swagger_ui::SwaggerUi;
 pub struct ApiState {
     /// The use cases.
     pub services: Services,
+    /// HTTP's way into the pipeline.
+    pub intake: Arc<Intake>,
     /// Largest body of an ingestion.
     pub ingest_body_max: usize,
     /// Cancelled when the process begins to stop: endless streams end then.
@@ -67,6 +71,7 @@ fn documented(kept: Idempotency) -> OpenApiRouter<ApiState> {
         .routes(routes!(events::event))
         .routes(routes!(events::surroundings))
         .routes(routes!(live::live))
+        .routes(routes!(ingest::ingest))
         .routes(routes!(sources::get, sources::update, sources::delete))
         .routes(routes!(sources::latest))
         .routes(routes!(sources::metric_names))
@@ -107,9 +112,15 @@ pub fn router(state: ApiState, http: &HttpState) -> Router {
 }
 
 /// The state of the API's handlers.
-pub fn state(services: &Services, config: &Config, stopping: &CancellationToken) -> ApiState {
+pub fn state(
+    services: &Services,
+    intake: Arc<Intake>,
+    config: &Config,
+    stopping: &CancellationToken,
+) -> ApiState {
     ApiState {
         services: services.clone(),
+        intake,
         ingest_body_max: config.web.ingest_body_max,
         stopping: stopping.clone(),
     }
@@ -126,6 +137,6 @@ async fn not_found(Caller(ctx): Caller) -> ApiError {
 
 async fn wrong_method(Caller(ctx): Caller) -> Response {
     let title = ctx.lang.pick("이 주소가 받지 않는 메서드입니다.", "This address does not take this method.");
-    ApiError::plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, ctx.lang, &ctx.request_id)
+    ApiError::plain(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &ctx.request_id)
         .into_response()
 }

@@ -143,7 +143,7 @@ pub async fn start_as(config: Config, host: Host) -> Result<Running> {
         web::WebState::new(&services, &config, addresses.back.port(), addresses.ingestion.port(), &stopping);
     let front = web::router(web_state, &HttpState::new(services.clone(), Site::App, &config));
     http.listen(listeners.front, front, config.drain_grace);
-    let api_state = rest::state(&services, &config, &stopping);
+    let api_state = rest::state(&services, pipeline.intake(), &config, &stopping);
     let back = rest::router(api_state, &HttpState::new(services.clone(), Site::Api, &config));
     http.listen(listeners.back, back, config.drain_grace);
 

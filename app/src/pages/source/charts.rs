@@ -57,10 +57,10 @@ fn Chart(key: SourceKey, metric: String) -> AnyView {
         })
     };
     let found = Resource::new(move || asked.get(), query_metrics);
-    let name = metric.clone();
+    let (name, label) = (metric.clone(), metric.clone());
     let drawn = move |result: MetricResult| drawn(result, metric.clone(), &key);
     view! {
-        <section class="card" aria-label=name.clone()>
+        <section class="card" aria-label=label>
             <header>
                 <h2 class="mono">{name}</h2>
             </header>

@@ -59,7 +59,7 @@ async fn pages_hold_together_and_belong_to_their_question() {
         wrong_fields(fixture.services.search(&ctx, filter("", 0, 60), Order::Asc, 0, None).await),
         ["limit", "from"]
     );
-    let error = page("hot AND", None).await.err().expect("the query is wrong");
+    let error = page("hot AND", None).await.expect_err("the query is wrong");
     let problem = error.problem(Lang::Ko, "r");
     assert_eq!((problem.errors[0].field.as_str(), problem.errors[0].span.is_some()), ("q", true));
 }

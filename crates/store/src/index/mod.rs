@@ -236,7 +236,12 @@ pub trait EventIndex: Send + Sync + 'static {
     ) -> Result<Vec<FieldInfo>, IndexError>;
 
     /// One event's section-5 JSON.
-    async fn get(&self, tenant: &TenantId, id: EventId, limit: ReadLimit) -> Result<Option<Bytes>, IndexError>;
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        id: EventId,
+        limit: ReadLimit,
+    ) -> Result<Option<Bytes>, IndexError>;
 
     /// Everything that matches, in the order, streamed in bounded memory. The limit's deadline is ignored; each
     /// chunk has 30 s.

@@ -60,10 +60,10 @@ fn rand() -> [u8; 10] {
     random
 }
 
-/// Arrived just now.
+/// Arrived a second ago.
 pub(crate) fn event(source_name: &str, rest: &str) -> String {
-    let now = Timestamp::now().to_string();
-    event_at(source_name, &now, &now, rest)
+    let at = Timestamp::now().plus_nanos(-1_000_000_000).to_string();
+    event_at(source_name, &at, &at, rest)
 }
 
 pub(crate) fn shown_event() -> Event {

@@ -1,0 +1,72 @@
+//! The HTTP sister.
+
+use crate::rig::Rig;
+use bytes::Bytes;
+use futures::stream;
+use ingest::access::{Identity, IngestAccess};
+use ingest::{HttpError, IngestReport, ingest_ndjson};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use store::broker::memory::AppendFault;
+use store::broker::{Origin, Topic};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+async fn identity(rig: &Rig, token: &str) -> Identity {
+    rig.access.identify(token, PEER).await.unwrap()
+}
+
+async fn post(rig: &Rig, body: &str, piece: usize, key: Option<&str>) -> Result<IngestReport, HttpError> {
+    let chunks: Vec<_> =
+        body.as_bytes().chunks(piece).map(|c| Ok::<_, std::io::Error>(Bytes::copy_from_slice(c))).collect();
+    ingest_ndjson(&rig.intake, identity(rig, "qgx_good").await, PEER, stream::iter(chunks), key).await
+}
+
+#[tokio::test]
+async fn lines_are_durable_and_bad_ones_are_named() {
+    for piece in [1, 7, 1_000] {
+        let rig = Rig::start().await;
+        let report = post(&rig, "{\"message\":\"a\"}\n\nnope\n[]\n{\"message\":\"b\"}", piece, None).await.unwrap();
+        assert_eq!((report.accepted, report.rejected_total), (2, 2));
+        let bad: Vec<_> = report.rejected.iter().map(|line| (line.line, line.code)).collect();
+        assert_eq!(bad, [(3, "invalid_json"), (4, "not_an_object")]);
+        assert_eq!(rig.broker.records(Topic::Events).len(), 2);
+        assert_eq!(rig.broker.records(Topic::DeadLetters).len(), 0);
+        assert!(rig.broker.records(Topic::Events).iter().all(|r| r.origin == Origin::Unmarked));
+        rig.all_memory_is_back().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_a_repeat_recognisable() {
+    let rig = Rig::start().await;
+    for _ in 0..2 {
+        post(&rig, "{\"v\":1}\n{\"v\":2}\n", 100, Some("key-1")).await.unwrap();
+    }
+    let records = rig.broker.records(Topic::Events);
+    let id = |at: usize| {
+        let event: serde_json::Value = serde_json::from_slice(&records[at].payload).unwrap();
+        (event["id"].to_string(), records[at].origin.clone())
+    };
+    assert_eq!((id(0), id(1)), (id(2), id(3)));
+    assert!(matches!(&records[1].origin, Origin::Stream { sequence: 2, stream } if stream.starts_with("http/")));
+}
+
+#[tokio::test]
+async fn what_stops_it_says_what_was_taken() {
+    let rig = Rig::start().await;
+    rig.broker.inject(AppendFault::Busy { retry_after: Duration::from_secs(3) });
+    let busy = post(&rig, "{\"v\":1}\n", 100, None).await;
+    assert!(matches!(busy, Err(HttpError::Busy { retry_after, .. }) if retry_after == Duration::from_secs(3)));
+    let spent = identity(&rig, "qgx_spent").await;
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{\"v\":1}\n"))]);
+    let over = ingest_ndjson(&rig.intake, spent, PEER, body, None).await;
+    assert!(matches!(over, Err(HttpError::Quota { .. })), "{over:?}");
+    let body = stream::iter([
+        Ok(Bytes::from_static(b"{\"v\":1}\n{\"v\"")),
+        Err(std::io::Error::other("the client left")),
+    ]);
+    let broken = ingest_ndjson(&rig.intake, identity(&rig, "qgx_good").await, PEER, body, None).await;
+    assert!(matches!(broken, Err(HttpError::Body { report, .. }) if report.accepted == 1));
+    rig.all_memory_is_back().await;
+}

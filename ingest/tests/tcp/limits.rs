@@ -1,0 +1,105 @@
+//! Quotas, counts of connections, deadlines, and a broker that takes no more.
+
+use crate::rig::{Rig, soon};
+use ingest::{IntakeConfig, TcpConfig};
+use std::time::{Duration, Instant};
+use store::broker::Topic;
+use store::broker::memory::AppendFault;
+
+#[tokio::test]
+async fn reads_are_delayed_at_the_soft_limit() {
+    let rig = Rig::start().await;
+    let started = Instant::now();
+    rig.send(format!("AUTH qgx_limited\n{}", "x\n".repeat(20))).await;
+    rig.messages(20).await;
+    assert!(started.elapsed() > Duration::from_millis(700), "twenty at ten a second: {:?}", started.elapsed());
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn beyond_patience_acknowledged_senders_are_told_to_come_again() {
+    let config = TcpConfig { patience: Duration::from_millis(200), ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let answer = rig.send("HELLO {\"token\":\"qgx_spent\"}\na\n").await;
+    let end = answer.lines().last().unwrap();
+    assert!(end.starts_with("ERR {\"code\":\"quota\"") && end.contains("\"retry_after\":"), "{answer}");
+    assert_eq!(rig.refusals(1).await, ["quota"]);
+    // Others have no answer: what is over is left out and counted.
+    rig.send("AUTH qgx_spent\na\nb\n").await;
+    rig.send("after\n").await;
+    assert_eq!(rig.messages(1).await, ["after"]);
+}
+
+#[tokio::test]
+async fn connections_are_counted_by_address() {
+    let config = TcpConfig { max_connections_per_address: 2, ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let (mut first, mut second) = (rig.connect().await, rig.connect().await);
+    first.hello("{}").await;
+    second.hello("{}").await;
+    let refused = rig.connect().await.rest().await;
+    assert!(refused.starts_with("ERR {\"code\":\"too_many_connections\""), "{refused}");
+    drop(first);
+    soon(async {
+        while !rig.connect().await.hello_or_end().await.starts_with("OK") {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_does_not_say_what_it_is_in_time_is_closed() {
+    let config = TcpConfig { handshake: Duration::from_millis(100), ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let mut client = rig.connect().await;
+    client.say("HELLO {").await;
+    assert!(client.rest().await.contains("handshake_timeout"));
+    assert_eq!(rig.refusals(1).await, ["handshake_timeout"]);
+}
+
+#[tokio::test]
+async fn who_is_silent_for_long_is_closed() {
+    let config = TcpConfig { idle: Duration::from_millis(100), ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    assert_eq!(rig.connect().await.rest().await, "");
+    let mut client = rig.connect().await;
+    client.hello("{}").await;
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_busy_broker_is_waited_for_where_there_is_no_answer() {
+    let rig = Rig::start().await;
+    for _ in 0..3 {
+        rig.broker.inject(AppendFault::Busy { retry_after: Duration::from_millis(20) });
+    }
+    rig.send("a\nb\n").await;
+    assert_eq!(rig.messages(2).await, ["a", "b"]);
+    rig.broker.inject(AppendFault::Lost { stored: 0 });
+    rig.send("c\n").await;
+    assert_eq!(rig.messages(3).await.iter().filter(|m| *m == "c").count(), 1);
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_stays_busy_holds_back_the_socket() {
+    let intake = IntakeConfig { budget_bytes: 4 << 20, ..IntakeConfig::default() };
+    let rig = Rig::with(TcpConfig::default(), intake, true).await;
+    rig.broker.limit_bytes(Some(0));
+    let mut client = rig.connect().await;
+    let line = format!("{}\n", "x".repeat(1_000)).repeat(1_000);
+    let mut sent = 0;
+    // Some 20 MB fit into the sockets at most; more must not be taken.
+    while tokio::time::timeout(Duration::from_millis(300), client.say_some(&line)).await.is_ok() {
+        sent += line.len();
+        assert!(sent < 100 << 20, "it takes more and more");
+    }
+    rig.broker.limit_bytes(None);
+    drop(client);
+    soon(async {
+        while rig.broker.records(Topic::Events).len() < sent / 1_001 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    rig.all_memory_is_back().await;
+}
