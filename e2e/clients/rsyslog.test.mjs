@@ -24,7 +24,11 @@ action(type="omfwd" target="127.0.0.1" port="${port}" protocol="tcp" TCP_Framing
        template="${template}" action.resumeRetryCount="-1")
 `,
   );
-  const child = spawn(RSYSLOGD, ["-n", "-f", join(dir, "rsyslog.conf"), "-i", join(dir, "pid")], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(RSYSLOGD, ["-n", "-f", join(dir, "rsyslog.conf"), "-i", join(dir, "pid")], {
+    stdio: ["ignore", "ignore", "inherit"],
+    // RFC 3164 stamps carry no zone: they are read in the tenant's.
+    env: { ...process.env, TZ: "Asia/Seoul" },
+  });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   try {
     await seen();

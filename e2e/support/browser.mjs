@@ -115,8 +115,7 @@ export class Site {
       return result;
     } catch (error) {
       await picture(page, `failed-${lang}-${device}-${Date.now()}`).catch(() => {});
-      error.message += `\nat ${page.url()}\n${watch.complaints.join("\n")}`;
-      throw error;
+      throw new Error([error.message, `at ${page.url()}`, ...watch.complaints].join("\n"), { cause: error });
     } finally {
       await context.close();
     }
@@ -140,8 +139,9 @@ export async function signIn(page, words, password, email = OWNER.email) {
   if (!new URL(page.url(), "http://none").pathname.startsWith("/login")) await page.goto("/login");
   await page.getByLabel(words.email, { exact: true }).fill(email);
   await page.getByLabel(words.password, { exact: true }).fill(password);
+  const answered = page.waitForEvent("load");
   await page.getByRole("button", { name: words.signIn, exact: true }).click();
-  await page.waitForLoadState("load");
+  await answered;
 }
 
 /** A value of the address bar. */

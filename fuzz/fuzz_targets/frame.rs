@@ -47,7 +47,8 @@ fn frames(framing: Framing, pieces: &mut dyn Iterator<Item = &[u8]>) -> Vec<(u8,
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
     let (framing, piece, bytes) = input;
-    let framing = [Framing::Newline, Framing::Nul, Framing::Counted, Framing::NewlineOrNul][usize::from(framing % 4)];
+    let framing =
+        [Framing::Newline, Framing::Nul, Framing::Counted, Framing::NewlineOrNul][usize::from(framing % 4)];
     let whole = frames(framing, &mut std::iter::once(bytes));
     assert_eq!(whole, frames(framing, &mut bytes.chunks(usize::from(piece) + 1)));
 });

@@ -15,9 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::broker::{
-    Append, Broker, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Topic,
-};
+use store::broker::{Append, Broker, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Topic};
 use tokio::sync::{Notify, watch};
 
 /// Counts and forgets.
@@ -151,7 +149,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     broker.done.notified().await;
     let (events, bytes) = (broker.events.load(Ordering::Relaxed), broker.bytes.load(Ordering::Relaxed));
     let cpu = cpu_seconds() - before;
-    println!("{events} events, {bytes} bytes of JSON, {cpu:.2} CPU s, {:.3} µs an event", cpu * 1e6 / events as f64);
+    println!(
+        "{events} events, {bytes} bytes of JSON, {cpu:.2} CPU s, {:.3} µs an event",
+        cpu * 1e6 / events as f64
+    );
     port.shutdown(Duration::from_secs(5)).await?;
     Ok(())
 }

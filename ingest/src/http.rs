@@ -92,8 +92,7 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
         peer,
         patience: PATIENCE,
     };
-    let mut upload =
-        Upload { intake, session: Session::new(intake, start), report: IngestReport::default() };
+    let mut upload = Upload { intake, session: Session::new(intake, start), report: IngestReport::default() };
     let mut body = pin!(body);
     let mut buffer = BytesMut::new();
     let mut parked = None;

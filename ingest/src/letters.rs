@@ -2,8 +2,8 @@
 
 use crate::facts;
 use crate::protocol::frame::Oversized;
-use crate::record::mask;
 use crate::record::RecordError;
+use crate::record::mask;
 use base64::Engine;
 use domain::Timestamp;
 use serde::Serialize;

@@ -245,6 +245,9 @@ mod tests {
         assert!(matches!(ask(), Verdict::Wait(time) if time <= Duration::from_secs(86_400)));
         let at = Timestamp::parse("2026-11-22T14:59:59Z").unwrap();
         assert_eq!(next_midnight(at, &tenant.zone).to_string(), "2026-11-22T15:00:00.000000000Z");
-        assert_eq!(next_midnight(at.plus_nanos(1_000_000_000), &tenant.zone).to_string(), "2026-11-23T15:00:00.000000000Z");
+        assert_eq!(
+            next_midnight(at.plus_nanos(1_000_000_000), &tenant.zone).to_string(),
+            "2026-11-23T15:00:00.000000000Z"
+        );
     }
 }

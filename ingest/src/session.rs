@@ -127,6 +127,8 @@ pub struct Session {
     state: Arc<TenantState>,
     token_limits: TokenLimits,
     patience: Duration,
+    /// Records that showed another credential, since somebody asked.
+    strangers: u64,
     /// Since when a quota keeps a record waiting.
     waiting_since: Option<Instant>,
     /// Filled by reading, taken by whoever appends.
@@ -141,9 +143,8 @@ fn home(identity: &Identity, source: Option<&SourceKey>, peer: IpAddr, protocol:
         class: Arc::clone(&identity.tenant.class),
         group: identity.tenant.group,
         bound: identity.source.clone().or_else(|| source.cloned()),
-        fallback: fallback.unwrap_or_else(|| {
-            SourceKey::new(&peer.to_string()).expect("an address is a valid source key")
-        }),
+        fallback: fallback
+            .unwrap_or_else(|| SourceKey::new(&peer.to_string()).expect("an address is a valid source key")),
         protocol: protocol.name().into(),
     }
 }
@@ -181,6 +182,7 @@ impl Session {
             state,
             token_limits: intake.token_limits,
             patience,
+            strangers: 0,
             waiting_since: None,
             pending,
         }
@@ -354,6 +356,9 @@ impl Session {
 
     /// A bad record: answered where the protocol has an answer, else buried.
     fn turn_away(&mut self, frame: &[u8], error: &RecordError) {
+        if *error == RecordError::IdentityChanged {
+            self.strangers += 1;
+        }
         if self.stream.is_some() {
             self.nack(error);
         } else if *error == RecordError::IdentityChanged {
@@ -405,6 +410,11 @@ impl Session {
         self.pending.letter_bytes += letter.payload.len();
         self.pending.letters.push(letter);
         self.pending.lines += 1;
+    }
+
+    /// How many records showed another credential since the last call.
+    pub fn take_strangers(&mut self) -> u64 {
+        std::mem::take(&mut self.strangers)
     }
 
     /// What is pending, to be appended. The next starts where it ends.

@@ -5,8 +5,8 @@ use store::sql::{Accounts, SqlStore};
 use store_sql::SqlDatabase;
 
 async fn migrated(url: &str) -> Arc<dyn SqlStore> {
-    let database = SqlDatabase::connect(url).await.unwrap();
-    database.migrate().await.unwrap();
+    let database = SqlDatabase::connect(url).await.expect("the database opens");
+    database.migrate().await.expect("the schema is brought up");
     database
 }
 
@@ -14,7 +14,7 @@ mod file {
     use super::*;
 
     async fn fresh() -> (Arc<dyn SqlStore>, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         (migrated(&format!("sqlite://{}", folder.path().join("qgx.db").display())).await, folder)
     }
 

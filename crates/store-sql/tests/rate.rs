@@ -11,11 +11,11 @@ const FLUSHES: i64 = 40;
 const MINUTE: i64 = 60_000_000_000;
 
 fn batch(n: i64) -> Flush {
-    let tenant = TenantId::new("t_acme").unwrap();
+    let tenant = TenantId::new("t_acme").expect("valid");
     let at = Timestamp::from_nanos(1_700_006_400_000_000_000 + n / 4 * MINUTE);
     let mut flush = Flush { offsets: vec![(0, n as u64 + 1)], ..Flush::default() };
     for source in 0..SOURCES {
-        let source = SourceKey::new(&format!("source-{source}")).unwrap();
+        let source = SourceKey::new(&format!("source-{source}")).expect("valid");
         for metric in 0..METRICS {
             let metric = format!("metric/{metric}");
             let (tenant, source) = (tenant.clone(), source.clone());

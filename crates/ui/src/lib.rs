@@ -7,6 +7,11 @@
 //! * [`charts`]: bars and sparklines are SVG from the server; lines become uPlot once it has been loaded.
 //! * [`browser`] is the little that we ask of the browser beyond Leptos.
 
+// Views are deeply nested types.
+#![recursion_limit = "256"]
+
+#![recursion_limit = "512"]
+
 pub mod browser;
 pub mod charts;
 pub mod components;

@@ -9,7 +9,7 @@
 //! - It resumes from the offsets in SQL, from nothing else. The index may be ahead of them: it skips what it has.
 //! - What was sent before is recognised before the index, from the state in SQL and in the batches on their way; so a
 //!   batch that is read again is cut the same way again, whatever its size is then.
-//! - At most [`FLIGHTS`] batches are on their way, in order: one is written to SQL while the next is indexed and the one
+//! - At most three batches are on their way, in order: one is written to SQL while the next is indexed and the one
 //!   after that is prepared. With the chunks read ahead that bounds memory, and a sink that is down stops the reading.
 //! - No error skips a record. A failing sink is tried again for ever; what a sink refuses for good is a dead letter
 //!   before the offset passes it.

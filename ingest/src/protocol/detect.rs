@@ -30,9 +30,8 @@ pub enum Opening {
 /// The signature of the PROXY protocol, version 2.
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-const METHODS: [&[u8]; 9] = [
-    b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ",
-];
+const METHODS: [&[u8]; 9] =
+    [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE "];
 
 /// What these first bytes say; `None` where more are needed to know. `ended`: no more will come.
 pub fn detect(bytes: &[u8], ended: bool) -> Option<Opening> {

@@ -103,7 +103,9 @@ impl Framer {
     fn decide(&mut self, buffer: &[u8]) {
         let from = self.scanned.min(buffer.len());
         match memchr::memchr2(b'\n', 0, &buffer[from..]) {
-            Some(found) if buffer[from + found] == 0 && from + found <= self.limit => self.framing = Framing::Nul,
+            Some(found) if buffer[from + found] == 0 && from + found <= self.limit => {
+                self.framing = Framing::Nul
+            }
             Some(_) => self.framing = Framing::Newline,
             None if buffer.len() > self.limit => self.framing = Framing::Newline,
             None => self.scanned = buffer.len(),
@@ -173,7 +175,9 @@ impl Framer {
             None => return Cut::Partial,
             Some(b' ') if digits > 0 => {}
             Some(_) => {
-                return Cut::Broken(RecordError::Framing("expected a count and a space before a frame".into()));
+                return Cut::Broken(RecordError::Framing(
+                    "expected a count and a space before a frame".into(),
+                ));
             }
         }
         let count = buffer[..digits].iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
@@ -223,7 +227,8 @@ mod tests {
     /// All that comes out of a stream that arrives in these pieces.
     fn frames(framing: Framing, limit: usize, pieces: &[&[u8]]) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let big = |o: &Oversized| format!("over {} {}", o.length, text(&o.beginning[..o.beginning.len().min(8)]));
+        let big =
+            |o: &Oversized| format!("over {} {}", o.length, text(&o.beginning[..o.beginning.len().min(8)]));
         let mut framer = Framer::new(framing, limit);
         let (mut buffer, mut out) = (BytesMut::new(), Vec::new());
         for piece in pieces {
@@ -275,7 +280,11 @@ mod tests {
         check(Framing::Counted, b"3 <1>\n3 <2>", &["<1>", "<2>"]);
         check(Framing::Counted, b"5 <1>", &["truncated 5 <1>"]);
         check(Framing::Counted, b"12 0123456789AB3 <1>", &["over 12 01234567", "<1>"]);
-        check(Framing::Counted, b"99999999999 <1>", &["broken: broken framing: the count before a frame is too long"]);
+        check(
+            Framing::Counted,
+            b"99999999999 <1>",
+            &["broken: broken framing: the count before a frame is too long"],
+        );
         check(
             Framing::Counted,
             b"3 <1>x",

@@ -46,15 +46,8 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 7] = [
-        Self::Qgx,
-        Self::Ndjson,
-        Self::Gelf,
-        Self::Syslog,
-        Self::SyslogCounted,
-        Self::Lines,
-        Self::Http,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Qgx, Self::Ndjson, Self::Gelf, Self::Syslog, Self::SyslogCounted, Self::Lines, Self::Http];
 
     /// The name in metrics and on a source's page.
     pub fn name(self) -> &'static str {
@@ -96,7 +89,7 @@ impl Protocol {
         }
         let (frame, masked) =
             if draft.masks() { mask::resident_numbers_in(frame) } else { (frame.into(), 0) };
-        draft.note_masked(masked);
+        draft.note_masked(masked, memchr::memchr(b'\\', &frame).is_none());
         let decoded = charset::decode(&frame);
         if let Some(name) = decoded.charset {
             draft.keep_raw(&frame, name)?;

@@ -71,9 +71,7 @@ fn level(rest: &str) -> Option<Level> {
     let comma = rest.starts_with(',');
     for word in rest.trim_start_matches(',').split_ascii_whitespace().take(LOOKED_AT) {
         if let Some(inner) = word.strip_prefix('[') {
-            let Some(inner) = inner.strip_suffix(']').or_else(|| inner.strip_suffix("]:")) else {
-                return None;
-            };
+            let inner = inner.strip_suffix(']').or_else(|| inner.strip_suffix("]:"))?;
             match Level::parse(inner.rsplit(':').next().unwrap_or(inner)) {
                 Some(level) => return Some(level),
                 None => continue,
@@ -83,7 +81,8 @@ fn level(rest: &str) -> Option<Level> {
             continue;
         }
         let bare = word.trim_end_matches([':', ',']);
-        let plain = bare.len() >= 3 && (bare.bytes().all(|b| b.is_ascii_uppercase()) || comma || bare != word);
+        let plain =
+            bare.len() >= 3 && (bare.bytes().all(|b| b.is_ascii_uppercase()) || comma || bare != word);
         return if plain { Level::parse(bare) } else { None };
     }
     None

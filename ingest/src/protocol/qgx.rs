@@ -30,7 +30,8 @@ impl Hello {
     /// What is wrong with it, for people.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         let json = line.strip_prefix(b"HELLO ").ok_or("expected HELLO {…}")?;
-        let hello: Self = serde_json::from_slice(json).map_err(|error| format!("HELLO is not right: {error}"))?;
+        let hello: Self =
+            serde_json::from_slice(json).map_err(|error| format!("HELLO is not right: {error}"))?;
         if let Some(stream) = &hello.stream {
             let length = stream.chars().count();
             if length == 0 || length > STREAM_CHARS || stream.chars().any(char::is_control) {

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 
 /// Facilities by number (RFC 5424 §6.2.1).
 const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-    "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
 ];
 
 /// The SD-ID whose `token` parameter is a credential: `[qgx@32473 token="qgx_…"]`.
@@ -26,7 +27,7 @@ pub fn read(draft: &mut Draft, text: &str) -> Result<(), RecordError> {
         draft.level(level);
     }
     draft.text("facility", FACILITIES[usize::from(priority / 8)])?;
-    match rest.strip_prefix("1 ").and_then(|rest| Header::parse(rest)) {
+    match rest.strip_prefix("1 ").and_then(Header::parse) {
         Some(header) => rfc5424(draft, &header),
         None => rfc3164(draft, rest),
     }

@@ -61,9 +61,11 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Writes instants as RFC 3339 with nine fractional digits; the text of the last second is kept at hand.
+/// Writes instants as RFC 3339 with nine fractional digits; the text of the last second is kept at hand, and the date
+/// of the last day.
 #[derive(Debug, Clone)]
 pub struct InstantText {
+    day: i64,
     second: i64,
     text: [u8; 30],
 }
@@ -71,25 +73,35 @@ pub struct InstantText {
 impl InstantText {
     /// With nothing at hand.
     pub fn new() -> Self {
-        Self { second: i64::MIN, text: [b'0'; 30] }
+        Self { day: i64::MIN, second: i64::MIN, text: *b"0000-00-00T00:00:00.000000000Z" }
     }
 
-    /// The 30 bytes of an instant.
+    /// The 30 bytes of an instant of the years 0–9999.
     pub fn write(&mut self, at: Timestamp) -> &[u8; 30] {
         let second = at.as_secs();
         if second != self.second {
-            let text = at.to_string();
-            if text.len() == 30 {
-                self.text.copy_from_slice(text.as_bytes());
-                self.second = second;
+            self.second = second;
+            let (day, of_day) = (second.div_euclid(86_400), second.rem_euclid(86_400) as u32);
+            if day != self.day {
+                self.day = day;
+                let (year, month, date) = domain::time::civil_from_days(day);
+                self.put(0, 4, year as u32);
+                self.put(5, 2, month as u32);
+                self.put(8, 2, date as u32);
             }
+            self.put(11, 2, of_day / 3_600);
+            self.put(14, 2, of_day / 60 % 60);
+            self.put(17, 2, of_day % 60);
         }
-        let mut nanos = at.as_nanos().rem_euclid(1_000_000_000) as u32;
-        for place in (20..29).rev() {
-            self.text[place] = b'0' + (nanos % 10) as u8;
-            nanos /= 10;
-        }
+        self.put(20, 9, at.as_nanos().rem_euclid(1_000_000_000) as u32);
         &self.text
+    }
+
+    fn put(&mut self, at: usize, digits: usize, mut value: u32) {
+        for place in self.text[at..at + digits].iter_mut().rev() {
+            *place = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
     }
 }
 
@@ -122,7 +134,8 @@ mod tests {
     #[test]
     fn instants_are_written_as_the_domain_writes_them() {
         let mut text = InstantText::new();
-        for nanos in [0, 1, 999_999_999, 1_000_000_000, 1_700_000_000_123_456_789, 1_700_000_000_000_000_001] {
+        for nanos in [0, 1, 999_999_999, 1_000_000_000, 1_700_000_000_123_456_789, 1_700_000_000_000_000_001]
+        {
             let at = Timestamp::from_nanos(nanos);
             assert_eq!(std::str::from_utf8(text.write(at)).unwrap(), at.to_string());
         }

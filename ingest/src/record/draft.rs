@@ -6,7 +6,8 @@
 use super::encode::{self, NumberClass, classify_number};
 use super::names::name_hash;
 use super::refuse::RecordError;
-use super::stamp::{self, Moment, ZoneClock};
+use super::stamp;
+use super::wall::{Moment, ZoneClock};
 use super::{Limits, mask};
 use domain::{EventKind, Level, Timestamp, Zone};
 use std::borrow::Cow;
@@ -89,6 +90,8 @@ pub struct Draft {
     /// Nothing better names the source: the record's own counts.
     open_source: bool,
     mask_resident_numbers: bool,
+    /// The frame was masked before it was read, and has no escapes that could hide more.
+    masked_whole: bool,
 }
 
 /// A range that can be copied.
@@ -118,6 +121,7 @@ impl Draft {
             now: Timestamp::default(),
             open_source: true,
             mask_resident_numbers: true,
+            masked_whole: false,
         }
     }
 
@@ -144,6 +148,7 @@ impl Draft {
         self.origin = None;
         self.kind = None;
         self.influx = false;
+        self.masked_whole = false;
         self.now = now;
     }
 
@@ -186,9 +191,11 @@ impl Draft {
         self.mask_resident_numbers
     }
 
-    /// Notes numbers masked in the frame before it was read.
-    pub fn note_masked(&mut self, count: u32) {
+    /// Notes numbers masked in the frame before it was read. `whole`: nothing in it is escaped, so that its texts need
+    /// not be looked at again.
+    pub fn note_masked(&mut self, count: u32, whole: bool) {
         self.masked += count;
+        self.masked_whole = whole;
     }
 
     /// Keeps the original bytes beside what was decoded from them.
@@ -309,7 +316,11 @@ impl Draft {
     /// # Errors
     /// Where it breaks a limit.
     pub fn tag(&mut self, name: &str, value: &str) -> Result<(), RecordError> {
-        if SOURCE.contains(&name) { self.top_level(name, Scalar::Text(value)) } else { self.text(name, value) }
+        if SOURCE.contains(&name) {
+            self.top_level(name, Scalar::Text(value))
+        } else {
+            self.text(name, value)
+        }
     }
 
     /// The text of the record.
@@ -399,7 +410,7 @@ impl Draft {
     }
 
     fn push_string(&mut self, text: &str) {
-        let text = if self.mask_resident_numbers {
+        let text = if self.mask_resident_numbers && !self.masked_whole {
             let (text, count) = mask::resident_numbers_in_text(text);
             self.masked += count;
             text

@@ -19,10 +19,9 @@ fn clean_prefix(bytes: &[u8]) -> usize {
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         let quote = word ^ (ONES * 0x22);
         let backslash = word ^ (ONES * 0x5c);
-        let found = (control
-            | (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash))
-            & HIGH;
+        let found =
+            (control | (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash))
+                & HIGH;
         if found != 0 {
             break;
         }
@@ -110,7 +109,10 @@ mod tests {
         check("plain", r#""plain""#);
         check("a\"b\\c\nd\te\0f\u{1f}", r#""a\"b\\c\nd\te\u0000f\u001f""#);
         check("부산 GPU온도 ㅋㅋ", "\"부산 GPU온도 ㅋㅋ\"");
-        check("long enough for words of eight, then a quote\"", "\"long enough for words of eight, then a quote\\\"\"");
+        check(
+            "long enough for words of eight, then a quote\"",
+            "\"long enough for words of eight, then a quote\\\"\"",
+        );
     }
 
     #[test]

@@ -146,8 +146,8 @@ fn scalar<'a>(json: &'a str, kept: &'a mut Option<String>) -> Result<Scalar<'a>,
             if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
                 Scalar::Text(inner)
             } else {
-                let text =
-                    serde_json::from_str(json).map_err(|error| RecordError::InvalidJson(error.to_string()))?;
+                let text = serde_json::from_str(json)
+                    .map_err(|error| RecordError::InvalidJson(error.to_string()))?;
                 Scalar::Text(kept.insert(text))
             }
         }

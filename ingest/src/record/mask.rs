@@ -11,9 +11,9 @@ fn resident_numbers(bytes: &[u8], mut found: impl FnMut(usize)) {
             continue;
         }
         let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
-        let bounded = !(start > 0 && bytes[start - 1].is_ascii_digit())
-            && !bytes.get(end).is_some_and(u8::is_ascii_digit);
-        if !bounded || !digits(&bytes[start..dash]) || !digits(&bytes[dash + 1..end]) {
+        let touches_digit = (start > 0 && bytes[start - 1].is_ascii_digit())
+            || bytes.get(end).is_some_and(u8::is_ascii_digit);
+        if touches_digit || !digits(&bytes[start..dash]) || !digits(&bytes[dash + 1..end]) {
             continue;
         }
         let two = |at: usize| (bytes[at] - b'0') * 10 + (bytes[at + 1] - b'0');

@@ -12,6 +12,7 @@ pub mod mask;
 pub mod names;
 pub mod refuse;
 pub mod stamp;
+pub mod wall;
 pub mod writer;
 
 #[cfg(test)]

@@ -151,7 +151,12 @@ fn names_beyond_the_budget_go_to_x() {
 fn what_breaks_a_limit_is_refused() {
     fn check(frame: String, expect: &str) {
         let got = event(&mut writer(Limits::default(), None), Protocol::Ndjson, frame.as_bytes());
-        assert_eq!(got.map_err(|error: RecordError| error.code()), Err(expect), "{}", &frame[..frame.len().min(80)]);
+        assert_eq!(
+            got.map_err(|error: RecordError| error.code()),
+            Err(expect),
+            "{}",
+            &frame[..frame.len().min(80)]
+        );
     }
     let many: Vec<String> = (0..10_000).map(|i| format!("\"f{i}\":{i}")).collect();
     check(format!("{{{}}}", many.join(",")), "too_many_fields");
@@ -174,7 +179,10 @@ fn what_breaks_a_limit_is_refused() {
         format!("{{{}}}", fits.join(",")).as_bytes(),
     );
     assert_eq!(fits.unwrap()["n"].as_object().unwrap().len(), 256);
-    check(format!("{}1{}", "{\"a\":".repeat(8), "}".repeat(8)).replace("}}}}}}}}", "}}}}}}}}x"), "invalid_json");
+    check(
+        format!("{}1{}", "{\"a\":".repeat(8), "}".repeat(8)).replace("}}}}}}}}", "}}}}}}}}x"),
+        "invalid_json",
+    );
 }
 
 fn json_value() -> impl Strategy<Value = serde_json::Value> {
@@ -188,7 +196,8 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
     ];
     let name = prop_oneof![
         "[a-c./]{0,3}",
-        proptest::sample::select(vec!["ts", "message", "level", "source", "kind", "qgx_id"]).prop_map(str::to_owned),
+        proptest::sample::select(vec!["ts", "message", "level", "source", "kind", "qgx_id"])
+            .prop_map(str::to_owned),
     ];
     leaf.prop_recursive(4, 40, 6, move |inner| {
         prop_oneof![

@@ -118,7 +118,13 @@ const ROUTES: usize = 1_024;
 
 impl RecordWriter {
     /// For the records of a connection.
-    pub fn new(limits: Limits, zone: Zone, mask_resident_numbers: bool, home: Home, names: Arc<NameBudget>) -> Self {
+    pub fn new(
+        limits: Limits,
+        zone: Zone,
+        mask_resident_numbers: bool,
+        home: Home,
+        names: Arc<NameBudget>,
+    ) -> Self {
         let mut draft = Draft::new(limits, zone.clone());
         draft.configure(zone, home.bound.is_none(), mask_resident_numbers);
         Self {

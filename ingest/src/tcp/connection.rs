@@ -1,25 +1,26 @@
 //! The life of a connection: one loop that reads, appends, answers and ends.
 
 use super::Port;
-use super::opening::{Door, Entered, NoEntry};
+use super::append::{Receipt, append, jittered};
+use super::farewell::{note_refusal, say_goodbye, turn_away};
+use super::opening::{Door, Entered};
 use super::replies::Replies;
 use super::transport::Transport;
 use crate::access::RefusalCode;
 use crate::budget::{ByteBudget, Parked, Share};
 use crate::facts::{self, Drop};
-use crate::session::{Pending, Session, Step};
+use crate::session::{Session, Step};
 use crate::streams::Hold;
 use bytes::BytesMut;
-use domain::api::Refusal;
-use domain::{Lang, Timestamp};
+use domain::Lang;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::broker::{Broker, BrokerError, NewRecord, Topic};
+use store::broker::BrokerError;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -32,9 +33,6 @@ const EXPANSION: usize = 8;
 const LEAST_READ: usize = 8 << 10;
 /// How long what is under way at an end may take, and the last answer.
 const LAST_WORDS: Duration = Duration::from_secs(10);
-/// How long, and how much, a turned-away sender is listened to, so that it gets to read why.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 16 << 20;
 /// How long data that has arrived is still read when the process stops.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -46,7 +44,7 @@ pub async fn serve(port: Arc<Port>, tcp: TcpStream, peer: SocketAddr) {
         note_refusal(&port, ip, "unknown", code.code(), None).await;
         let mut replies = Replies::default();
         replies.err(code.code(), code.message(Lang::En), Some(5));
-        say_goodbye(Transport::Tcp(tcp), replies, BytesMut::new()).await;
+        say_goodbye(Transport::Tcp(tcp), replies).await;
         return;
     };
     let (door, entered) = Door::new(&port, ip, Transport::Tcp(tcp)).open().await;
@@ -60,92 +58,6 @@ pub async fn serve(port: Arc<Port>, tcp: TcpStream, peer: SocketAddr) {
             turn_away(&port, ip, transport, no_entry).await;
         }
     }
-}
-
-async fn turn_away(port: &Port, peer: IpAddr, transport: Transport, no_entry: NoEntry) {
-    let mut replies = Replies::default();
-    match no_entry {
-        NoEntry::Gone => {}
-        NoEntry::Http => {
-            note_refusal(port, peer, "http", RefusalCode::Http.code(), None).await;
-            let hint = &port.config.http_hint;
-            let answer = format!(
-                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-                 Connection: close\r\n\r\n{hint}",
-                hint.len(),
-            );
-            replies.push(answer.as_bytes());
-        }
-        NoEntry::Refused { code, message, protocol, secret, answer } => {
-            note_refusal(port, peer, protocol, code, secret.as_deref()).await;
-            if answer {
-                let later = matches!(code, "unavailable" | "busy").then_some(5);
-                replies.err(code, &message, later);
-            }
-        }
-    }
-    say_goodbye(transport, replies, BytesMut::new()).await;
-}
-
-/// Counts a refusal and shows it to whoever can do something about it.
-async fn note_refusal(port: &Port, peer: IpAddr, protocol: &str, code: &str, secret: Option<&str>) {
-    facts::refused(code);
-    let access = &port.intake.access;
-    let owner = match secret {
-        Some(secret) => access.owner_of(secret).await,
-        None => None,
-    };
-    let refusal = Refusal {
-        at: Timestamp::now(),
-        peer: peer.to_string(),
-        protocol: protocol.to_owned(),
-        code: code.to_owned(),
-        token: owner.as_ref().map(|(_, token)| token.to_string()),
-        count: 1,
-    };
-    access.refused(refusal, owner.map(|(tenant, _)| tenant));
-}
-
-/// Writes what is owed, half-closes, and listens a little: closing on unread bytes would reset the connection and take
-/// the last answer away from the sender.
-async fn say_goodbye(mut transport: Transport, mut replies: Replies, mut scratch: BytesMut) {
-    let written = tokio::time::timeout(LAST_WORDS, async {
-        while replies.pending() {
-            replies.write(&mut transport)?;
-            if replies.pending() {
-                transport.writable().await?;
-            }
-        }
-        transport.half_close().await
-    });
-    if !matches!(written.await, Ok(Ok(()))) {
-        return;
-    }
-    let mut heard = 0;
-    // However it ends, the connection is over.
-    let _ = tokio::time::timeout(LINGER, async {
-        while heard < LINGER_BYTES && transport.readable().await.is_ok() {
-            scratch.clear();
-            scratch.reserve(LEAST_READ);
-            match transport.try_read(&mut scratch, LEAST_READ) {
-                Ok(0) => return,
-                Ok(count) => heard += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
-    })
-    .await;
-}
-
-/// What an append leaves behind when it is durable.
-struct Receipt {
-    result: Result<(), BrokerError>,
-    nacks: BytesMut,
-    last_seq: u64,
-    lines: u64,
-    since: Instant,
-    _share: Option<Share>,
 }
 
 /// How a connection ends.
@@ -257,7 +169,7 @@ impl Link {
         }
         // The stream is free for its next connection before this one's last words are heard.
         self.hold = None;
-        say_goodbye(self.transport, self.replies, BytesMut::new()).await;
+        say_goodbye(self.transport, self.replies).await;
     }
 
     /// Appends allowed at a time.
@@ -448,6 +360,11 @@ impl Link {
             self.close(None);
         }
         self.cover_pending(&mut share);
+        if self.session.take_strangers() > 0 {
+            let (peer, secret) = (self.session.peer(), self.session.secret().cloned());
+            let code = RefusalCode::IdentityChanged.code();
+            note_refusal(&self.port, peer, self.session.protocol().name(), code, secret.as_deref()).await;
+        }
         let moved = self.buffer.len() < before;
         match step {
             Step::Drained | Step::Full => {}
@@ -578,7 +495,12 @@ impl Link {
 }
 
 /// A share, once the socket has something to read.
-async fn readable(transport: &Transport, at_once: bool, budget: &ByteBudget, bytes: usize) -> io::Result<Share> {
+async fn readable(
+    transport: &Transport,
+    at_once: bool,
+    budget: &ByteBudget,
+    bytes: usize,
+) -> io::Result<Share> {
     if !at_once {
         transport.readable().await?;
     }
@@ -590,63 +512,4 @@ async fn superseded(hold: Option<&Hold>) {
         Some(hold) => hold.superseded.cancelled().await,
         None => std::future::pending().await,
     }
-}
-
-/// Appends; the call to the broker happens now, so that order is kept. `retry`: the sender can't send again, so the
-/// records are kept until the broker takes them.
-fn append(
-    broker: Arc<dyn Broker>,
-    pending: Pending,
-    token: u64,
-    share: Option<Share>,
-    retry: bool,
-) -> BoxFuture<'static, Receipt> {
-    let Pending { batch, letters, nacks, last_seq, lines, .. } = pending;
-    let since = Instant::now();
-    let events = append_to(&broker, Topic::Events, batch.into_records(token), retry);
-    let letters = append_to(&broker, Topic::DeadLetters, letters, retry);
-    async move {
-        let (events, letters) = futures::join!(events, letters);
-        Receipt { result: events.and(letters), nacks, last_seq, lines, since, _share: share }
-    }
-    .boxed()
-}
-
-fn append_to(
-    broker: &Arc<dyn Broker>,
-    topic: Topic,
-    records: Vec<NewRecord>,
-    retry: bool,
-) -> BoxFuture<'static, Result<(), BrokerError>> {
-    if records.is_empty() {
-        return futures::future::ready(Ok(())).boxed();
-    }
-    if !retry {
-        return broker.append(topic, records);
-    }
-    let first = broker.append(topic, records.clone());
-    let broker = Arc::clone(broker);
-    async move {
-        let mut result = first.await;
-        let mut pause = Duration::from_millis(50);
-        loop {
-            match result {
-                Ok(()) | Err(BrokerError::Closed) => return result,
-                Err(BrokerError::Busy { retry_after, .. }) => pause = retry_after.min(Duration::from_secs(5)),
-                Err(_) => pause = (pause * 2).min(Duration::from_secs(5)),
-            }
-            facts::retried();
-            tokio::time::sleep(jittered(pause)).await;
-            result = broker.append(topic, records.clone()).await;
-        }
-    }
-    .boxed()
-}
-
-/// This long, ± a tenth.
-fn jittered(time: Duration) -> Duration {
-    let mut byte = [128];
-    // Without entropy there is no jitter: harmless.
-    let _ = getrandom::fill(&mut byte);
-    time.mul_f64(0.9 + f64::from(byte[0]) / 255.0 * 0.2)
 }

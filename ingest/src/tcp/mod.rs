@@ -1,7 +1,9 @@
 //! The TCP port: one listener takes every protocol.
 
 mod admission;
+mod append;
 mod connection;
+mod farewell;
 mod opening;
 mod replies;
 mod transport;
@@ -68,9 +70,10 @@ impl Default for TcpConfig {
             appends: 4,
             stream_batch: 1 << 20,
             read_bytes: 128 << 10,
-            http_hint: "This is the TCP ingestion port. Open the web at port 31080; send HTTP to the REST API at \
+            http_hint:
+                "This is the TCP ingestion port. Open the web at port 31080; send HTTP to the REST API at \
                         port 31090 (POST /api/v1/ingest).\n"
-                .into(),
+                    .into(),
         }
     }
 }

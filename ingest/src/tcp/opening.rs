@@ -89,7 +89,16 @@ pub struct Entered {
 impl<'a> Door<'a> {
     /// A connection that has said nothing yet.
     pub fn new(port: &'a Port, peer: IpAddr, transport: Transport) -> Self {
-        Self { port, peer, transport, buffer: BytesMut::new(), ended: false, started: None, awaits_record: false, known: None }
+        Self {
+            port,
+            peer,
+            transport,
+            buffer: BytesMut::new(),
+            ended: false,
+            started: None,
+            awaits_record: false,
+            known: None,
+        }
     }
 
     /// Finds out what it speaks and who it is.
@@ -130,7 +139,8 @@ impl<'a> Door<'a> {
             if self.ended && self.buffer.is_empty() {
                 return Err(NoEntry::Gone);
             }
-            let perhaps_mark = !self.ended && !self.buffer.is_empty() && BYTE_ORDER_MARK.starts_with(&self.buffer);
+            let perhaps_mark =
+                !self.ended && !self.buffer.is_empty() && BYTE_ORDER_MARK.starts_with(&self.buffer);
             if !perhaps_mark && let Some(opening) = detect(&self.buffer, self.ended) {
                 return Ok(opening);
             }
@@ -328,7 +338,11 @@ impl<'a> Door<'a> {
                     draft.reset(received_now());
                     let protocol = if protocol == Protocol::Ndjson && framing == Framing::NewlineOrNul {
                         // GELF and NDJSON differ in an underscore.
-                        if memchr::memmem::find(frame, b"\"_qgx_token\"").is_some() { Protocol::Gelf } else { protocol }
+                        if memchr::memmem::find(frame, b"\"_qgx_token\"").is_some() {
+                            Protocol::Gelf
+                        } else {
+                            protocol
+                        }
                     } else {
                         protocol
                     };
@@ -369,7 +383,8 @@ impl<'a> Door<'a> {
 }
 
 fn unspoken(protocol: &'static str) -> NoEntry {
-    let message = format!("{protocol} is not spoken here yet; send syslog, NDJSON, GELF, Influx or QGX lines.");
+    let message =
+        format!("{protocol} is not spoken here yet; send syslog, NDJSON, GELF, Influx or QGX lines.");
     NoEntry::other("unsupported_protocol", message, protocol, false)
 }
 

@@ -43,7 +43,10 @@ async fn an_oversized_line_is_answered_on_qgx_lines() {
     let rig = Rig::start().await;
     let big = "x".repeat((1 << 20) + 10);
     let answer = rig.send(format!("HELLO {{}}\na\n{big}\nb\n")).await;
-    assert!(answer.contains("NACK 2 {\"code\":\"frame_too_large\"") && answer.ends_with("ACK 3\n"), "{answer}");
+    assert!(
+        answer.contains("NACK 2 {\"code\":\"frame_too_large\"") && answer.ends_with("ACK 3\n"),
+        "{answer}"
+    );
     assert_eq!(rig.messages(2).await, ["a", "b"]);
 }
 
@@ -52,11 +55,11 @@ async fn truncated_and_broken_frames_are_buried() {
     check("8 <13>h: a20 <13>h: b", &["a"], &["truncated"]).await;
     check("8 <13>h: aX <13>h: b", &["a"], &["framing"]).await;
     check("{\"short_message\":\"a\"}\0{\"short_message\":", &["a"], &["truncated"]).await;
-    let letters = check("{\"message\":\"a\"}\nnot json\n[1]\n{\"message\":\"b\"}\n{\"message\":", &["a", "b"], &[
-        "invalid_json",
-        "not_an_object",
-        "invalid_json",
-    ])
+    let letters = check(
+        "{\"message\":\"a\"}\nnot json\n[1]\n{\"message\":\"b\"}\n{\"message\":",
+        &["a", "b"],
+        &["invalid_json", "not_an_object", "invalid_json"],
+    )
     .await;
     assert_eq!(letters[0]["raw"], "bm90IGpzb24=");
     assert_eq!(letters[0]["replayable"], true);
@@ -71,7 +74,12 @@ async fn garbage_nuls_and_bad_utf8_are_kept_as_they_came() {
     rig.send("after\n").await;
     let found = soon(async {
         loop {
-            if rig.broker.records(Topic::Events).iter().any(|r| r.payload.windows(7).any(|w| w == b"\"after\"")) {
+            if rig
+                .broker
+                .records(Topic::Events)
+                .iter()
+                .any(|r| r.payload.windows(7).any(|w| w == b"\"after\""))
+            {
                 return true;
             }
             tokio::task::yield_now().await;
@@ -96,7 +104,8 @@ async fn wide_and_deep_objects_are_buried() {
 async fn tokens_do_not_reach_dead_letters() {
     let secret = format!("qgx_{}", "Ab3d5".repeat(8));
     let letters =
-        check(format!("{{\"message\":\"a\"}}\nbroken {secret} 900101-1234567\n"), &["a"], &["invalid_json"]).await;
+        check(format!("{{\"message\":\"a\"}}\nbroken {secret} 900101-1234567\n"), &["a"], &["invalid_json"])
+            .await;
     let raw = base64::engine::general_purpose::STANDARD.decode(letters[0]["raw"].as_str().unwrap()).unwrap();
     let expect = format!("broken qgx_{} 900101-*******", "*".repeat(40));
     assert_eq!(String::from_utf8(raw).unwrap(), expect);
@@ -139,7 +148,12 @@ async fn large_frames_that_never_end_leave_room_for_others() {
     }
     rig.send("quick\n").await;
     soon(async {
-        while !rig.broker.records(Topic::Events).iter().any(|r| r.payload.windows(7).any(|w| w == b"\"quick\"")) {
+        while !rig
+            .broker
+            .records(Topic::Events)
+            .iter()
+            .any(|r| r.payload.windows(7).any(|w| w == b"\"quick\""))
+        {
             tokio::task::yield_now().await;
         }
     })

@@ -26,7 +26,8 @@ async fn post(rig: &Rig, body: &str, piece: usize, key: Option<&str>) -> Result<
 async fn lines_are_durable_and_bad_ones_are_named() {
     for piece in [1, 7, 1_000] {
         let rig = Rig::start().await;
-        let report = post(&rig, "{\"message\":\"a\"}\n\nnope\n[]\n{\"message\":\"b\"}", piece, None).await.unwrap();
+        let report =
+            post(&rig, "{\"message\":\"a\"}\n\nnope\n[]\n{\"message\":\"b\"}", piece, None).await.unwrap();
         assert_eq!((report.accepted, report.rejected_total), (2, 2));
         let bad: Vec<_> = report.rejected.iter().map(|line| (line.line, line.code)).collect();
         assert_eq!(bad, [(3, "invalid_json"), (4, "not_an_object")]);
@@ -49,7 +50,9 @@ async fn a_key_makes_a_repeat_recognisable() {
         (event["id"].to_string(), records[at].origin.clone())
     };
     assert_eq!((id(0), id(1)), (id(2), id(3)));
-    assert!(matches!(&records[1].origin, Origin::Stream { sequence: 2, stream } if stream.starts_with("http/")));
+    assert!(
+        matches!(&records[1].origin, Origin::Stream { sequence: 2, stream } if stream.starts_with("http/"))
+    );
 }
 
 #[tokio::test]
@@ -57,7 +60,9 @@ async fn what_stops_it_says_what_was_taken() {
     let rig = Rig::start().await;
     rig.broker.inject(AppendFault::Busy { retry_after: Duration::from_secs(3) });
     let busy = post(&rig, "{\"v\":1}\n", 100, None).await;
-    assert!(matches!(busy, Err(HttpError::Busy { retry_after, .. }) if retry_after == Duration::from_secs(3)));
+    assert!(
+        matches!(busy, Err(HttpError::Busy { retry_after, .. }) if retry_after == Duration::from_secs(3))
+    );
     let spent = identity(&rig, "qgx_spent").await;
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{\"v\":1}\n"))]);
     let over = ingest_ndjson(&rig.intake, spent, PEER, body, None).await;

@@ -12,7 +12,11 @@ async fn reads_are_delayed_at_the_soft_limit() {
     let started = Instant::now();
     rig.send(format!("AUTH qgx_limited\n{}", "x\n".repeat(20))).await;
     rig.messages(20).await;
-    assert!(started.elapsed() > Duration::from_millis(700), "twenty at ten a second: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() > Duration::from_millis(700),
+        "twenty at ten a second: {:?}",
+        started.elapsed()
+    );
     rig.all_memory_is_back().await;
 }
 
@@ -40,10 +44,7 @@ async fn connections_are_counted_by_address() {
     let refused = rig.connect().await.rest().await;
     assert!(refused.starts_with("ERR {\"code\":\"too_many_connections\""), "{refused}");
     drop(first);
-    soon(async {
-        while !rig.connect().await.hello_or_end().await.starts_with("OK") {}
-    })
-    .await;
+    soon(async { while !rig.connect().await.hello_or_end().await.starts_with("OK") {} }).await;
 }
 
 #[tokio::test]

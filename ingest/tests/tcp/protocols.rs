@@ -87,7 +87,8 @@ async fn lines() {
         &[("web-1", "metric"), ("127.0.0.1", "just text"), ("LabSZ", "Dec 10 06:55:46 LabSZ sshd[1]: b")],
     )
     .await;
-    check(b"2\n20\n200 OK\n", "lines", &[("127.0.0.1", "2"), ("127.0.0.1", "20"), ("127.0.0.1", "200 OK")]).await;
+    check(b"2\n20\n200 OK\n", "lines", &[("127.0.0.1", "2"), ("127.0.0.1", "20"), ("127.0.0.1", "200 OK")])
+        .await;
     check(b"HELLO\n", "lines", &[("127.0.0.1", "HELLO")]).await;
     check(b"PO", "lines", &[("127.0.0.1", "PO")]).await;
 }
@@ -116,11 +117,13 @@ async fn a_credential_may_stand_in_the_records() {
         }
         assert_eq!(rig.refusals(refused.len()).await, refused);
     }
-    check("{\"qgx_token\":\"qgx_good\",\"v\":1}\n{\"v\":2}\n{\"v\":3,\"qgx_token\":\"qgx_good\"}\n", 3, &[]).await;
+    check("{\"qgx_token\":\"qgx_good\",\"v\":1}\n{\"v\":2}\n{\"v\":3,\"qgx_token\":\"qgx_good\"}\n", 3, &[])
+        .await;
     check("{\"_qgx_token\":\"qgx_good\",\"short_message\":\"m\"}\0", 1, &[]).await;
     check("m,qgx_token=qgx_good v=1 1700000000\nm v=2 1700000000\n", 2, &[]).await;
     check("<13>1 - h a - - [qgx@32473 token=\"qgx_good\"] m\n", 1, &[]).await;
-    check("{\"qgx_token\":\"qgx_good\",\"v\":1}\n{\"qgx_token\":\"qgx_bound\",\"v\":2}\n{\"v\":3}\n", 2, &[]).await;
+    let two = "{\"qgx_token\":\"qgx_good\",\"v\":1}\n{\"qgx_token\":\"qgx_bound\",\"v\":2}\n{\"v\":3}\n";
+    check(two, 2, &["identity_changed"]).await;
     check("{\"qgx_token\":\"qgx_wrong\",\"v\":1}\n", 0, &["bad_token"]).await;
     check("{\"qgx_token\":\"good\",\"v\":1}\n", 0, &["no_credential"]).await;
     check("text\n", 0, &["no_credential"]).await;
@@ -178,7 +181,9 @@ async fn tls_carries_every_protocol() {
     // More than TLS hands over at a time, so that what it holds back must be asked for.
     let line = "x".repeat(1_000);
     let text: String = (0..500).map(|_| format!("{line}\n")).collect();
-    soon(tls.write_all(format!("HELLO {{\"token\":\"qgx_bound\",\"stream\":\"s\"}}\n{text}").as_bytes())).await.unwrap();
+    soon(tls.write_all(format!("HELLO {{\"token\":\"qgx_bound\",\"stream\":\"s\"}}\n{text}").as_bytes()))
+        .await
+        .unwrap();
     let mut answer = String::new();
     while !answer.contains("ACK 500\n") {
         let mut bytes = [0; 1_024];

@@ -13,12 +13,16 @@ use tokio::io::AsyncWriteExt;
 async fn lines_are_acknowledged_once_durable() {
     let rig = Rig::start().await;
     let mut client = rig.connect().await;
-    let greeting = client.hello(r#"{"token":"qgx_good","source":"pump-1","stream":"boot-7","acked":41}"#).await;
+    let greeting =
+        client.hello(r#"{"token":"qgx_good","source":"pump-1","stream":"boot-7","acked":41}"#).await;
     assert_eq!(greeting, r#"OK {"stream":"boot-7","last_seq":41}"#);
     rig.broker.hold_acks();
     client.say("{\"temperature\":81.2}\nbearing hot\n").await;
     let events = rig.events(2).await;
-    assert_eq!((&events[0]["n"]["temperature"], &events[1]["message"]), (&81.2.into(), &"bearing hot".into()));
+    assert_eq!(
+        (&events[0]["n"]["temperature"], &events[1]["message"]),
+        (&81.2.into(), &"bearing hot".into())
+    );
     assert!(events.iter().all(|event| event["source"] == "pump-1" && event["tenant"] == "t_one"));
     let early = tokio::time::timeout(Duration::from_millis(50), client.line()).await;
     assert!(early.is_err(), "acknowledged before durable: {early:?}");

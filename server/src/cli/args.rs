@@ -70,7 +70,6 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 #[derive(Args)]
 pub struct ServeArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "stands with the type")]
     pub common: Common,
     /// all, or some of front, back, ingestion, processor.
     #[arg(long)]
@@ -177,7 +176,6 @@ pub struct TargetArgs {
 #[derive(Args)]
 pub struct AgentArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "stands with the type")]
     pub target: TargetArgs,
     /// Seconds between two measurements.
     #[arg(long, value_name = "SECS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -210,7 +208,6 @@ pub enum Protocol {
 #[derive(Args)]
 pub struct SendArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "stands with the type")]
     pub target: TargetArgs,
     /// How the files are read and sent.
     #[arg(long = "as", value_enum, default_value_t = Protocol::Qgx)]
@@ -230,7 +227,6 @@ pub struct SendArgs {
 #[derive(Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "stands with the type")]
     pub common: Common,
     /// As JSON.
     #[arg(long)]
@@ -241,7 +237,6 @@ pub struct DoctorArgs {
 #[derive(Args)]
 pub struct ConfigArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "stands with the type")]
     pub common: Common,
     /// As JSON.
     #[arg(long, conflicts_with_all = ["reference", "example"])]
@@ -258,7 +253,6 @@ pub struct ConfigArgs {
 #[derive(Args, Clone)]
 pub struct AdminArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "stands with the type")]
     pub common: Common,
     /// As JSON.
     #[arg(long)]
@@ -279,7 +273,6 @@ pub enum TenantAction {
     /// Make a tenant.
     Create {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Its short name, of 0-9, a-z and -.
         #[arg(long)]
@@ -312,7 +305,6 @@ pub enum UserAction {
     /// Make a person; the password is generated and printed once, or read from standard input.
     Create {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// The login name.
         #[arg(long)]
@@ -338,7 +330,6 @@ pub enum UserAction {
     /// Set a password, read from standard input; ends the person's sessions.
     SetPassword {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whose.
         #[arg(long)]
@@ -347,7 +338,6 @@ pub enum UserAction {
     /// Keep a person out.
     Disable {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whom.
         #[arg(long)]
@@ -356,7 +346,6 @@ pub enum UserAction {
     /// Let a person try again who mistyped the password too often.
     Unlock {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whom.
         #[arg(long)]
@@ -382,7 +371,6 @@ pub enum SourceAction {
     /// Register a source before it sends.
     Create {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whose.
         #[arg(long, default_value = "default")]
@@ -400,7 +388,6 @@ pub enum SourceAction {
     /// List a tenant's sources.
     List {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whose.
         #[arg(long, default_value = "default")]
@@ -422,7 +409,6 @@ pub enum TokenAction {
     /// Make a token and print its secret, this once.
     Create {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whose.
         #[arg(long, default_value = "default")]
@@ -446,7 +432,6 @@ pub enum TokenAction {
     /// List a tenant's tokens.
     List {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whose.
         #[arg(long, default_value = "default")]
@@ -458,7 +443,6 @@ pub enum TokenAction {
     /// End a token.
     Revoke {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "stands with the type")]
         admin: AdminArgs,
         /// Whose.
         #[arg(long, default_value = "default")]

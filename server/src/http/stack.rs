@@ -1,6 +1,6 @@
 //! The middleware of every web and API listener, assembled in one place.
 //!
-//! From the outside in: origin and request id, measurement, panics, secure headers, cross-site guard, session, actor,
+//! From the outside in: origin and request id, measurement, secure headers, panics, cross-site guard, session, actor,
 //! rate limit. A handler so finds a [`super::Caller`] and never looks at a header to know who asks.
 
 use super::idempotency::Idempotency;
@@ -93,8 +93,8 @@ impl HttpState {
     /// The outer part, which every answer needs.
     pub fn guarded(&self, router: Router) -> Router {
         router
-            .layer(from_fn_with_state(self.clone(), headers::secure))
             .layer(from_fn(catch_panics))
+            .layer(from_fn_with_state(self.clone(), headers::secure))
             .layer(from_fn_with_state(self.clone(), red::measure))
             .layer(from_fn_with_state(Arc::clone(&self.trusted), origin::note))
     }

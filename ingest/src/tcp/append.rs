@@ -1,0 +1,85 @@
+//! Appends to the broker, and what they leave behind.
+
+use crate::budget::Share;
+use crate::facts;
+use crate::session::Pending;
+use bytes::BytesMut;
+use futures::future::{BoxFuture, FutureExt};
+use std::sync::Arc;
+use std::time::Duration;
+use store::broker::{Broker, BrokerError, NewRecord, Topic};
+use tokio::time::Instant;
+
+/// What an append leaves behind when it is durable.
+pub struct Receipt {
+    /// Whether all of it is.
+    pub result: Result<(), BrokerError>,
+    /// `NACK` lines, in order.
+    pub nacks: BytesMut,
+    /// Everything up to here is settled.
+    pub last_seq: u64,
+    /// Lines it had.
+    pub lines: u64,
+    /// When it began.
+    pub since: Instant,
+    _share: Option<Share>,
+}
+
+/// Appends; the call to the broker happens now, so that order is kept. `retry`: the sender can't send again, so the
+/// records are kept until the broker takes them.
+pub fn append(
+    broker: Arc<dyn Broker>,
+    pending: Pending,
+    token: u64,
+    share: Option<Share>,
+    retry: bool,
+) -> BoxFuture<'static, Receipt> {
+    let Pending { batch, letters, nacks, last_seq, lines, .. } = pending;
+    let since = Instant::now();
+    let events = append_to(&broker, Topic::Events, batch.into_records(token), retry);
+    let letters = append_to(&broker, Topic::DeadLetters, letters, retry);
+    async move {
+        let (events, letters) = futures::join!(events, letters);
+        Receipt { result: events.and(letters), nacks, last_seq, lines, since, _share: share }
+    }
+    .boxed()
+}
+
+fn append_to(
+    broker: &Arc<dyn Broker>,
+    topic: Topic,
+    records: Vec<NewRecord>,
+    retry: bool,
+) -> BoxFuture<'static, Result<(), BrokerError>> {
+    if records.is_empty() {
+        return futures::future::ready(Ok(())).boxed();
+    }
+    if !retry {
+        return broker.append(topic, records);
+    }
+    let first = broker.append(topic, records.clone());
+    let broker = Arc::clone(broker);
+    async move {
+        let mut result = first.await;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match result {
+                Ok(()) | Err(BrokerError::Closed) => return result,
+                Err(BrokerError::Busy { retry_after, .. }) => pause = retry_after.min(Duration::from_secs(5)),
+                Err(_) => pause = (pause * 2).min(Duration::from_secs(5)),
+            }
+            facts::retried();
+            tokio::time::sleep(jittered(pause)).await;
+            result = broker.append(topic, records.clone()).await;
+        }
+    }
+    .boxed()
+}
+
+/// This long, ± a tenth.
+pub fn jittered(time: Duration) -> Duration {
+    let mut byte = [128];
+    // Without entropy there is no jitter: harmless.
+    let _ = getrandom::fill(&mut byte);
+    time.mul_f64(0.9 + f64::from(byte[0]) / 255.0 * 0.2)
+}
