@@ -117,7 +117,7 @@ impl Session {
 
     /// Whether the person's role holds a permission; the server decides, this only hides what it would refuse.
     pub(crate) fn may(&self, permission: domain::Permission) -> bool {
-        self.me.with(|me| me.as_ref().is_some_and(|me| me.role.may(permission)))
+        self.me.with_untracked(|me| me.as_ref().is_some_and(|me| me.role.may(permission)))
     }
 }
 

@@ -77,3 +77,13 @@ impl RequestContext {
 pub fn use_request() -> Option<RequestContext> {
     use_context::<RequestContext>()
 }
+
+/// Sends whoever asked for a page to another address (303), whatever they accept.
+pub(crate) fn send_to(address: &str) {
+    if let (Some(options), Ok(location)) =
+        (use_context::<leptos_axum::ResponseOptions>(), http::HeaderValue::from_str(address))
+    {
+        options.set_status(http::StatusCode::SEE_OTHER);
+        options.insert_header(http::header::LOCATION, location);
+    }
+}

@@ -12,8 +12,6 @@
 // Views are deeply nested types.
 #![recursion_limit = "256"]
 
-#![recursion_limit = "512"]
-
 #[cfg(all(feature = "ssr", target_arch = "wasm32"))]
 compile_error!("feature `ssr` is for the server, not for WASM");
 #[cfg(all(feature = "hydrate", not(target_arch = "wasm32"), not(feature = "ssr")))]

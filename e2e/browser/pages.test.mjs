@@ -116,6 +116,7 @@ async function openEvent(page, words) {
 }
 
 async function fill(server) {
+  server.apiToken = await server.token("api", "--name", "e2e", "--role", "editor");
   for (const source of SOURCES) await server.post("/sources", source);
   const sent = new Plant().hour();
   await sendEvents(server.ingest, sent);

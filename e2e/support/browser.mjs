@@ -47,14 +47,14 @@ class Watch {
     });
   }
 
-  note(text) { this.complaints.push(text); }
+  note(text) { this.complaints.push(text.length > 700 ? `${text.slice(0, 700)} …` : text); }
 
   /** Names what a test provokes on purpose. */
   allow(...patterns) { this.allowed.push(...patterns); }
 
   check() {
     const left = this.complaints.filter((text) => !this.allowed.some((pattern) => pattern.test(text)));
-    assert.deepEqual(left, [], "the page complained");
+    assert.equal(left.length, 0, `the page complained ${left.length} times`);
   }
 }
 
@@ -114,7 +114,8 @@ export class Site {
       watch.check();
       return result;
     } catch (error) {
-      await picture(page, `failed-${lang}-${device}-${Date.now()}`).catch(() => {});
+      this.failures = (this.failures ?? 0) + 1;
+      await picture(page, `failed-${this.server.name}-${this.failures}`).catch(() => {});
       throw new Error([error.message, `at ${page.url()}`, ...watch.complaints].join("\n"), { cause: error });
     } finally {
       await context.close();

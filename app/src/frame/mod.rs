@@ -24,7 +24,7 @@ pub(crate) fn Frame() -> AnyView {
             let path = location.pathname.get_untracked();
             let search = location.search.get_untracked();
             let next = if search.is_empty() { path } else { format!("{path}?{}", search.trim_start_matches('?')) };
-            leptos_axum::redirect(&crate::address::with_query("/login", [("next", next.as_str())]));
+            crate::context::send_to(&crate::address::with_query("/login", [("next", next.as_str())]));
         }
         return view! { <main></main> }.into_any();
     }

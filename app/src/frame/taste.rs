@@ -38,9 +38,11 @@ pub(crate) fn LanguageForm() -> AnyView {
         }
     });
     view! {
-        <form class="seg" method="post" action="/api/app/language" role="group" aria-label=t(T::language)>
-            {choice(Lang::Ko, "한국어")}
-            {choice(Lang::En, "English")}
+        <form method="post" action="/api/app/language">
+            <div class="seg" role="group" aria-label=t(T::language)>
+                {choice(Lang::Ko, "한국어")}
+                {choice(Lang::En, "English")}
+            </div>
         </form>
     }
     .into_any()
@@ -78,10 +80,12 @@ pub(crate) fn ThemeForm() -> AnyView {
         };
     });
     view! {
-        <form class="seg" method="post" action="/api/app/theme" role="group" aria-label=t(T::theme)>
-            {choice(Theme::System, "system", None, T::theme_system)}
-            {choice(Theme::Light, "light", Some(Icon::Sun), T::theme_light)}
-            {choice(Theme::Dark, "dark", Some(Icon::Moon), T::theme_dark)}
+        <form method="post" action="/api/app/theme">
+            <div class="seg" role="group" aria-label=t(T::theme)>
+                {choice(Theme::System, "system", None, T::theme_system)}
+                {choice(Theme::Light, "light", Some(Icon::Sun), T::theme_light)}
+                {choice(Theme::Dark, "dark", Some(Icon::Moon), T::theme_dark)}
+            </div>
         </form>
     }
     .into_any()

@@ -100,7 +100,7 @@ fn SearchBox() -> AnyView {
     let query = use_query_map();
     let window = use_window();
     view! {
-        <form class="search" method="get" action="/explore" role="search">
+        <form class="search" method="get" action="/explore" role="search" aria-label=t(T::search_label)>
             {icon(Icon::Search)}
             <input
                 id="search"

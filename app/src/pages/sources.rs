@@ -123,7 +123,7 @@ pub(crate) fn SourcesPage() -> AnyView {
             _ => ().into_any(),
         }}
         <div class="filters">
-            <form class="search" method="get" action="/sources" role="search">
+            <form class="search" method="get" action="/sources" role="search" aria-label=t(T::search_sources)>
                 {icon(Icon::Search)}
                 <input
                     name="search"

@@ -54,7 +54,7 @@ pub fn exact(at: Timestamp, zone: &Zone) -> String {
     )
 }
 
-/// Within an hour of now in words (`0.4초 전`, `3분 전`, `in 2 min`); on the same day the clock; in the same year the
+/// Within an hour of now in words (`방금`, `0.4초 전`, `3분 전`, `in 2 min`); on the same day the clock; in the same year the
 /// day and the minute; else the date.
 pub fn relative(at: Timestamp, now: Timestamp, zone: &Zone, lang: Lang) -> String {
     let ago = now.as_nanos().saturating_sub(at.as_nanos());
@@ -69,9 +69,9 @@ pub fn relative(at: Timestamp, now: Timestamp, zone: &Zone, lang: Lang) -> Strin
             }
             long => lang.pick(format!("{}분", long / MINUTE), format!("{} min", long / MINUTE)),
         };
-        // Clocks differ a little: what is less than a second ahead is now.
+        // Clocks differ a little: what is less than a second ahead is now, as is what would be 0.0 s ago.
         return match lang {
-            _ if ago < 0 && ago > -SECOND => lang.pick("방금", "now").to_owned(),
+            _ if ago < SECOND / 10 && ago > -SECOND => lang.pick("방금", "now").to_owned(),
             Lang::Ko => format!("{length} {}", if ago < 0 { "뒤" } else { "전" }),
             Lang::En if ago < 0 => format!("in {length}"),
             Lang::En => format!("{length} ago"),
@@ -100,22 +100,19 @@ pub fn count(value: u64, _lang: Lang) -> String {
     grouped(&value.to_string())
 }
 
-/// A count in little room: `982`, `12.3천`, `418.2백만`; `12.3 k`, `418.2 M`.
+/// A count in little room: `982`, `1.2만`, `4.2억`, `1.2조`; `12.3 k`, `418.2 M`. Korean counts in ten thousands.
 pub fn compact(value: u64, lang: Lang) -> String {
-    const STEPS: [(u64, &str, &str); 4] = [
-        (1_000_000_000_000, "조", "T"),
-        (1_000_000_000, "십억", "G"),
-        (1_000_000, "백만", "M"),
-        (1_000, "천", "k"),
-    ];
+    const KOREAN: &[(u64, &str)] = &[(10_000, "만"), (100_000_000, "억"), (1_000_000_000_000, "조")];
+    const ENGLISH: &[(u64, &str)] =
+        &[(1_000, " k"), (1_000_000, " M"), (1_000_000_000, " G"), (1_000_000_000_000, " T")];
     // Up to four digits a count is short enough as it is.
     if value < 10_000 {
         return count(value, lang);
     }
-    let at = STEPS.iter().rposition(|step| tenths(value, step.0) < 10_000).unwrap_or(0);
-    let (step, ko, en) = STEPS[at];
-    let short = tenth_text(tenths(value, step));
-    lang.pick(format!("{short}{ko}"), format!("{short} {en}"))
+    let (steps, ratio) = lang.pick((KOREAN, 10_000), (ENGLISH, 1_000));
+    let fits = |step: &&(u64, &str)| tenths(value, step.0) < 10 * ratio;
+    let (step, unit) = steps.iter().find(fits).or(steps.last()).copied().unwrap_or((1, ""));
+    format!("{}{unit}", tenth_text(tenths(value, step)))
 }
 
 /// `512 B`, `1.2 KB`, `96.3 GB`: in steps of a thousand.
@@ -260,7 +257,9 @@ mod tests {
             assert_eq!(relative(at(text), now, &seoul(), Lang::En), en);
         };
         check("2026-11-22T00:59:59.55Z", "0.4초 전", "0.4 s ago");
-        check("2026-11-22T01:00:00Z", "0.0초 전", "0.0 s ago");
+        check("2026-11-22T01:00:00Z", "방금", "now");
+        check("2026-11-22T00:59:59.91Z", "방금", "now");
+        check("2026-11-22T00:59:59.9Z", "0.1초 전", "0.1 s ago");
         check("2026-11-22T00:59:48Z", "12초 전", "12 s ago");
         check("2026-11-22T00:56:59Z", "3분 전", "3 min ago");
         check("2026-11-22T00:00:01Z", "59분 전", "59 min ago");
@@ -283,10 +282,14 @@ mod tests {
         check(0, "0", "0", "0", "0 B");
         check(999, "999", "999", "999", "999 B");
         check(1_000, "1,000", "1,000", "1,000", "1 KB");
-        check(12_345, "12,345", "12.3천", "12.3 k", "12.3 KB");
-        check(999_960, "999,960", "1백만", "1 M", "1 MB");
-        check(418_200_000, "418,200,000", "418.2백만", "418.2 M", "418.2 MB");
-        check(96_300_000_000, "96,300,000,000", "96.3십억", "96.3 G", "96.3 GB");
+        check(9_999, "9,999", "9,999", "9,999", "10 KB");
+        check(10_000, "10,000", "1만", "10 k", "10 KB");
+        check(12_345, "12,345", "1.2만", "12.3 k", "12.3 KB");
+        check(999_960, "999,960", "100만", "1 M", "1 MB");
+        check(99_999_600, "99,999,600", "1억", "100 M", "100 MB");
+        check(418_200_000, "418,200,000", "4.2억", "418.2 M", "418.2 MB");
+        check(96_300_000_000, "96,300,000,000", "963억", "96.3 G", "96.3 GB");
+        check(1_234_500_000_000, "1,234,500,000,000", "1.2조", "1.2 T", "1.2 TB");
         check(u64::MAX, "18,446,744,073,709,551,615", "18,446,744.1조", "18,446,744.1 T", "18,446.7 PB");
     }
 

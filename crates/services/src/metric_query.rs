@@ -134,14 +134,16 @@ struct Asked {
 }
 
 impl Asked {
-    /// Seconds east of UTC in the whole window, where rollups can be cut into these steps.
+    /// Seconds east of UTC in the whole window, where rollups can be cut into these steps. Before the minutes that are
+    /// kept there are whole hours of UTC alone: no half hours, nor hours of a zone half an hour off.
     fn rollup_offset(&self, zone: &Zone, now: Timestamp) -> Option<i64> {
         let (first, last) = (self.edges.first()?, self.edges.last()?);
         let offset = zone.offset_at(*first);
         let steady = self.edges.iter().all(|edge| zone.offset_at(*edge) == offset);
         let old = first.as_nanos() < now.as_nanos() - MINUTES_KEPT_NANOS && last > first;
         let fits = self.step >= 60 && self.step.is_multiple_of(60) && self.step < WEEK_SECS;
-        (steady && fits && (self.step >= 3_600 || !old)).then_some(offset)
+        let hours = self.step.is_multiple_of(3_600) && offset % 3_600 == 0;
+        (steady && fits && (hours || !old)).then_some(offset)
     }
 
     fn rollup(&self, tenant: &TenantId, offset_secs: i64) -> RollupQuery {
@@ -240,7 +242,11 @@ mod tests {
         check(&new_york, 3_600, 7_200, 60, Some(-14_400));
         check(&seoul, -40 * 86_400, 0, 600, None);
         check(&seoul, -40 * 86_400, 0, 3_600, Some(32_400));
+        check(&seoul, -40 * 86_400, 0, 5_400, None);
         check(&seoul, -400 * 86_400, 0, WEEK_SECS, None);
+        let kolkata = Zone::named("Asia/Kolkata").unwrap();
+        check(&kolkata, -20 * 86_400, 0, 3_600, Some(19_800));
+        check(&kolkata, -40 * 86_400, 0, 3_600, None);
     }
 
     #[test]

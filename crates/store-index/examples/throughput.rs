@@ -129,13 +129,7 @@ async fn searches(index: &Arc<TantivyIndex>, out: &mut impl Write) -> Result<(),
 
 fn event(i: usize) -> IndexEntry {
     thread_local! {
-        static ROUTE: Arc<Route> = Arc::new(Route {
-            tenant: TenantId::new("t_first").expect("a valid key"),
-            source: SourceKey::new("web-1").expect("a valid source"),
-            class: "30d".into(),
-            group: 1,
-            protocol: "syslog".into(),
-        });
+        static ROUTES: Vec<Arc<Route>> = (0..8).map(route).map(Arc::new).collect();
     }
     let mix = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let at = Timestamp::from_nanos(START + i as i64 * 100_000);
@@ -155,10 +149,20 @@ fn event(i: usize) -> IndexEntry {
         mix % 100,
         mix.is_multiple_of(2),
     );
-    let route = ROUTE.with(Arc::clone);
+    let route = ROUTES.with(|routes| routes[mix as usize % 8].clone());
     let payload = Bytes::from(json);
     let record = Record { offset: i as u64, route, origin: Origin::Unmarked, token: 0, payload };
     IndexEntry { partition: 0, record }
+}
+
+fn route(number: usize) -> Route {
+    Route {
+        tenant: TenantId::new("t_first").expect("a valid key"),
+        source: SourceKey::new(&format!("web-{number}")).expect("a valid source"),
+        class: "30d".into(),
+        group: 1,
+        protocol: "syslog".into(),
+    }
 }
 
 /// User and system time of the process, from Linux's accounting of 100 ticks a second.

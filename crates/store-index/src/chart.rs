@@ -3,6 +3,7 @@
 use crate::catalog::Snapshot;
 use crate::column::number_column;
 use crate::error::failed;
+use crate::parallel::sums;
 use crate::scan::{Scan, Window};
 use domain::api::{Aggregate, Extremes};
 use domain::query::{Field, Query};
@@ -68,11 +69,14 @@ pub(crate) fn histogram(
     let rows = Level::ALL.len() + 1;
     let mut counts = vec![0_u64; rows * buckets.len()];
     if let Some(range) = buckets.range() {
-        for snapshot in snapshots {
-            let scan = Scan::new(snapshot, tenant, query, Window::Inside(range), limit)?;
-            for segment in scan.segments() {
-                count_segment(&scan, segment, &buckets, &mut counts)?;
-            }
+        let scans = Scan::of_each(snapshots, tenant, query, range, limit)?;
+        let sums = sums(
+            &scans,
+            || vec![0_u64; counts.len()],
+            |counts, scan, segment| count_segment(scan, segment, &buckets, counts),
+        )?;
+        for sum in sums {
+            counts.iter_mut().zip(sum).for_each(|(count, more)| *count += more);
         }
     }
     let by_level = match buckets.len() {
@@ -93,13 +97,28 @@ fn count_segment(
     let level = columns.u64("level").map_err(failed)?;
     let mut times = [0_i64; tantivy::COLLECT_BLOCK_BUFFER_LEN];
     let mut levels = [0_u64; tantivy::COLLECT_BLOCK_BUFFER_LEN];
+    // Events that stand together mostly fall into one bucket, so it is looked up only where it changes.
+    let (mut bucket, mut from, mut to) = (0, i64::MAX, i64::MIN);
     scan.each(segment, |docs| {
         ts.values.get_vals(docs, &mut times[..docs.len()]);
         level.values.get_vals(docs, &mut levels[..docs.len()]);
         for (at, level) in times.iter().zip(&levels).take(docs.len()) {
-            counts[*level as usize * buckets.len() + buckets.of(*at)] += 1;
+            if *at < from || to <= *at {
+                bucket = buckets.of(*at);
+                (from, to) = (buckets.edges[bucket].as_nanos(), buckets.edges[bucket + 1].as_nanos());
+            }
+            counts[*level as usize * buckets.len() + bucket] += 1;
         }
     })
+}
+
+/// Where a value's event stands: the fields of a sort key, in its order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
+struct Place {
+    ts: i64,
+    received_at: i64,
+    /// Nought where it does not matter which of two events is the later.
+    id: (u64, u64),
 }
 
 /// The values of one bucket, summed up in every way.
@@ -110,12 +129,11 @@ struct Sums {
     min: f64,
     max: f64,
     last: f64,
-    /// When the last was, and when it arrived.
-    last_at: (i64, i64),
+    last_at: Place,
 }
 
 impl Sums {
-    fn add(&mut self, value: f64, at: (i64, i64)) {
+    fn add(&mut self, value: f64, at: Place) {
         if self.count == 0 {
             *self = Self { count: 1, sum: value, min: value, max: value, last: value, last_at: at };
             return;
@@ -170,12 +188,12 @@ pub(crate) fn aggregate(
     let mut sources = Sources { by_name: HashMap::new(), all: wanted.is_empty(), wanted };
     let mut counts: Vec<u64> = Vec::new();
     let mut extremes = None;
-    values.each(&mut sources, |source, value, (ts, _)| {
+    values.each(&mut sources, None, |source, value, at| {
         if counts.len() <= source {
             counts.resize(source + 1, 0);
         }
         counts[source] += 1;
-        widen(&mut extremes, value, ts);
+        widen(&mut extremes, value, at.ts);
     })?;
 
     let mut most = sources
@@ -189,8 +207,8 @@ pub(crate) fn aggregate(
     let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
     let mut chosen = Sources { by_name, all: false, wanted: HashSet::new() };
     let mut sums = vec![Sums::default(); names.len() * buckets.len()];
-    values.each(&mut chosen, |source, value, at| {
-        sums[source * buckets.len() + buckets.of(at.0)].add(value, at);
+    values.each(&mut chosen, Some(request.aggregate), |source, value, at| {
+        sums[source * buckets.len() + buckets.of(at.ts)].add(value, at);
     })?;
 
     let series = names
@@ -259,11 +277,12 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Visits every value with its source's number, its `ts` and its arrival.
+    /// Visits every value with its source's number and its place, as far as it matters for the aggregate.
     fn each(
         &self,
         sources: &mut Sources<'_>,
-        mut visit: impl FnMut(usize, f64, (i64, i64)),
+        aggregate: Option<Aggregate>,
+        mut visit: impl FnMut(usize, f64, Place),
     ) -> Result<(), IndexError> {
         for snapshot in self.snapshots {
             let scan = Scan::new(snapshot, self.tenant, self.query, Window::Inside(self.range), self.limit)?;
@@ -271,12 +290,23 @@ impl Values<'_> {
                 let Some(values) = number_column(segment, self.name).map_err(failed)? else { continue };
                 let columns = segment.fast_fields();
                 let ts = columns.i64("ts").map_err(failed)?;
-                let received_at = columns.i64("received_at").map_err(failed)?;
+                let rest = match aggregate {
+                    Some(Aggregate::Last) => Some((
+                        columns.i64("received_at").map_err(failed)?,
+                        columns.u64("id_high").map_err(failed)?,
+                        columns.u64("id_low").map_err(failed)?,
+                    )),
+                    _ => None,
+                };
                 let Some(source) = columns.str("source").map_err(failed)? else { continue };
                 let numbers = sources.of_segment(&source)?;
                 let mut visit_doc = |doc: DocId| {
                     let number = source.ords().first(doc).and_then(|ord| numbers[ord as usize])?;
-                    let at = (ts.first(doc)?, received_at.first(doc)?);
+                    let mut at = Place { ts: ts.first(doc)?, ..Place::default() };
+                    if let Some((received_at, high, low)) = &rest {
+                        at.received_at = received_at.first(doc)?;
+                        at.id = (high.first(doc)?, low.first(doc)?);
+                    }
                     values.values_for_doc(doc).for_each(|value| visit(number, value, at));
                     Some(())
                 };

@@ -2,8 +2,10 @@
 
 use crate::catalog::Snapshot;
 use crate::column::{as_numbers, named_columns, next_present};
+use crate::counts::{Cells, Counts, StringCounts, merge};
 use crate::document::KINDS;
 use crate::error::failed;
+use crate::parallel::sums;
 use crate::scan::{Scan, Window};
 use crate::schema::NO_LEVEL;
 use domain::api::{Facet, FacetValue, FieldInfo};
@@ -12,9 +14,9 @@ use domain::{Level, TenantId, TimeRange};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use store::index::{IndexError, ReadLimit};
-use tantivy::columnar::{Column, ColumnType, ColumnarReader, DynamicColumn, StrColumn, Streamer};
+use tantivy::columnar::{Column, ColumnIndex, ColumnType, ColumnarReader, DynamicColumn};
 use tantivy::index::SegmentComponent;
-use tantivy::{BitSet, DocId, SegmentReader};
+use tantivy::{BitSet, COLLECT_BLOCK_BUFFER_LEN, DocId, SegmentReader};
 
 /// How many different numbers of one field are told apart; what comes after is not counted.
 const MAX_NUMBERS: usize = 1 << 20;
@@ -36,26 +38,52 @@ pub(crate) fn facets(
     fields: &[String],
     limit: &ReadLimit,
 ) -> Result<Vec<Facet>, IndexError> {
-    let mut tallies = fields.iter().map(|field| Tally::new(field)).collect::<Vec<_>>();
-    for snapshot in snapshots {
-        let window = Window::Inside(request.range);
-        let scan = Scan::new(snapshot, request.tenant, request.query, window, limit)?;
-        for segment in scan.segments() {
-            let mut counters = Vec::with_capacity(tallies.len());
-            for tally in &tallies {
-                counters.push(Counter::open(&tally.of, segment)?);
-            }
-            scan.each(segment, |docs| {
-                for (counter, tally) in counters.iter_mut().zip(&mut tallies) {
-                    docs.iter().for_each(|doc| counter.count(*doc, &mut tally.others));
-                }
-            })?;
-            for (counter, tally) in counters.into_iter().zip(&mut tallies) {
-                tally.strings.extend(counter.strings.filter(|strings| strings.counts.iter().any(|c| *c > 0)));
-            }
+    let FacetRequest { tenant, query, range, size } = *request;
+    let cells = Cells::of_an_answer();
+    let begin = || fields.iter().map(|field| Tally::new(field)).collect::<Vec<_>>();
+    let scans = Scan::of_each(snapshots, tenant, query, range, limit)?;
+    let mut sums =
+        sums(&scans, begin, |tallies, scan, segment| tally_segment(scan, segment, &cells, tallies))?
+            .into_iter();
+    let mut tallies = sums.next().unwrap_or_else(begin);
+    for sum in sums {
+        tallies.iter_mut().zip(sum).for_each(|(tally, more)| tally.add(more));
+    }
+    tallies.into_iter().map(|tally| tally.facet(size, limit)).collect()
+}
+
+fn tally_segment(
+    scan: &Scan<'_>,
+    segment: &SegmentReader,
+    cells: &Cells,
+    tallies: &mut [Tally],
+) -> Result<(), IndexError> {
+    let docs = scan.at_most(segment)? as usize;
+    if docs == 0 {
+        return Ok(());
+    }
+    let mut counters = Vec::with_capacity(tallies.len());
+    for tally in &*tallies {
+        let counter = Counter::open(&tally.of, segment, docs)?;
+        let taken = counter.strings.as_ref().map_or(0, |strings| strings.counts.cells());
+        cells.take(taken)?;
+        counters.push((counter, taken));
+    }
+    scan.each(segment, |docs| {
+        for ((counter, _), tally) in counters.iter_mut().zip(&mut *tallies) {
+            counter.count(docs, &mut tally.others);
+        }
+    })?;
+    for ((counter, taken), tally) in counters.into_iter().zip(tallies) {
+        cells.give_back(taken);
+        let Some(StringCounts { column, counts }) = counter.strings else { continue };
+        let counts = counts.packed();
+        cells.take(counts.cells())?;
+        if counts.cells() > 0 {
+            tally.strings.push(StringCounts { column, counts });
         }
     }
-    tallies.into_iter().map(|tally| tally.facet(request.size, limit)).collect()
+    Ok(())
 }
 
 /// What a facet is of.
@@ -88,12 +116,6 @@ struct Others {
     bools: [u64; 2],
 }
 
-/// A segment's strings of a field, counted by ordinal.
-struct StringCounts {
-    column: StrColumn,
-    counts: Vec<u32>,
-}
-
 /// Counts one segment.
 struct Counter {
     ranks: Option<Column<u64>>,
@@ -104,17 +126,20 @@ struct Counter {
 }
 
 impl Counter {
-    fn open(of: &Of, segment: &SegmentReader) -> Result<Self, IndexError> {
+    fn open(of: &Of, segment: &SegmentReader, docs: usize) -> Result<Self, IndexError> {
         let columns = segment.fast_fields();
         let mut counter = Self { ranks: None, strings: None, numbers: None, bools: None, seen: Vec::new() };
         match of {
             Of::Level => counter.ranks = Some(columns.u64("level").map_err(failed)?),
             Of::Kind => counter.ranks = Some(columns.u64("kind").map_err(failed)?),
-            Of::Source => counter.strings = columns.str("source").map_err(failed)?.map(StringCounts::new),
+            Of::Source => {
+                let column = columns.str("source").map_err(failed)?;
+                counter.strings = column.map(|column| StringCounts::new(column, docs));
+            }
             Of::Named(name) => {
                 for handle in named_columns(segment, name).map_err(failed)? {
                     match handle.open().map_err(failed)? {
-                        DynamicColumn::Str(column) => counter.strings = Some(StringCounts::new(column)),
+                        DynamicColumn::Str(column) => counter.strings = Some(StringCounts::new(column, docs)),
                         DynamicColumn::Bool(column) => counter.bools = Some(column),
                         other => counter.numbers = as_numbers(other),
                     }
@@ -125,24 +150,47 @@ impl Counter {
         Ok(counter)
     }
 
-    /// Counts an event once for each different value it has.
-    fn count(&mut self, doc: DocId, others: &mut Others) {
+    /// Counts each event once for each different value it has.
+    fn count(&mut self, docs: &[DocId], others: &mut Others) {
         let seen = &mut self.seen;
-        if let Some(ranks) = &self.ranks
-            && let Some(rank) = ranks.first(doc)
-        {
-            others.ranks[rank as usize & 15] += 1;
+        if let Some(ranks) = &self.ranks {
+            each_value(ranks, docs, seen, |rank| others.ranks[rank as usize & 15] += 1);
         }
-        if let Some(strings) = &mut self.strings {
-            let StringCounts { column, counts } = strings;
-            once_each(seen, column.term_ords(doc), |ord| counts[ord as usize] += 1);
+        if let Some(StringCounts { column, counts }) = &mut self.strings {
+            match counts {
+                Counts::All(counts) => each_value(column.ords(), docs, seen, |ord| counts[ord as usize] += 1),
+                counts => each_value(column.ords(), docs, seen, |ord| counts.count(ord)),
+            }
         }
         if let Some(numbers) = &self.numbers {
-            once_each(seen, numbers.values_for_doc(doc).map(f64::to_bits), |bits| others.count_number(bits));
+            for doc in docs {
+                let bits = numbers.values_for_doc(*doc).map(f64::to_bits);
+                once_each(seen, bits, |bits| others.count_number(bits));
+            }
         }
         if let Some(bools) = &self.bools {
-            once_each(seen, bools.values_for_doc(doc).map(u64::from), |b| others.bools[b as usize] += 1);
+            for doc in docs {
+                let bools = bools.values_for_doc(*doc).map(u64::from);
+                once_each(seen, bools, |b| others.bools[b as usize] += 1);
+            }
         }
+    }
+}
+
+/// Gives each event's different values; a block at a time where every event has one.
+fn each_value(column: &Column<u64>, docs: &[DocId], seen: &mut Vec<u64>, mut give: impl FnMut(u64)) {
+    match &column.index {
+        ColumnIndex::Full => {
+            let mut values = [0; COLLECT_BLOCK_BUFFER_LEN];
+            for docs in docs.chunks(COLLECT_BLOCK_BUFFER_LEN) {
+                column.values.get_vals(docs, &mut values[..docs.len()]);
+                values[..docs.len()].iter().for_each(|value| give(*value));
+            }
+        }
+        ColumnIndex::Multivalued(_) => {
+            docs.iter().for_each(|doc| once_each(seen, column.values_for_doc(*doc), &mut give));
+        }
+        _ => docs.iter().filter_map(|doc| column.first(*doc)).for_each(give),
     }
 }
 
@@ -158,18 +206,15 @@ fn once_each(seen: &mut Vec<u64>, values: impl Iterator<Item = u64>, mut count: 
 
 impl Others {
     fn count_number(&mut self, bits: u64) {
-        if let Some(count) = self.numbers.get_mut(&bits) {
-            *count += 1;
-        } else if self.numbers.len() < MAX_NUMBERS {
-            self.numbers.insert(bits, 1);
-        }
+        self.count_numbers(bits, 1);
     }
-}
 
-impl StringCounts {
-    fn new(column: StrColumn) -> Self {
-        let counts = vec![0; column.dictionary().num_terms()];
-        Self { column, counts }
+    fn count_numbers(&mut self, bits: u64, more: u64) {
+        if let Some(count) = self.numbers.get_mut(&bits) {
+            *count += more;
+        } else if self.numbers.len() < MAX_NUMBERS {
+            self.numbers.insert(bits, more);
+        }
     }
 }
 
@@ -183,6 +228,14 @@ impl Tally {
             _ => Of::Nothing,
         };
         Self { field: field.to_owned(), of, strings: Vec::new(), others: Others::default() }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.strings.extend(more.strings);
+        let Others { ranks, numbers, bools } = more.others;
+        self.others.ranks.iter_mut().zip(ranks).for_each(|(count, more)| *count += more);
+        self.others.bools.iter_mut().zip(bools).for_each(|(count, more)| *count += more);
+        numbers.into_iter().for_each(|(bits, more)| self.others.count_numbers(bits, more));
     }
 
     fn facet(self, size: usize, limit: &ReadLimit) -> Result<Facet, IndexError> {
@@ -245,74 +298,6 @@ impl TopValues {
         {
             // Values come in order: a later one never replaces an equally frequent earlier one.
             *worst = (Reverse(count), value.to_vec());
-        }
-    }
-}
-
-/// A dictionary being walked through, standing at a value that occurs.
-struct Walk<'a> {
-    terms: Streamer<'a>,
-    counts: std::iter::Copied<std::slice::Iter<'a, u32>>,
-    count: u64,
-}
-
-impl Walk<'_> {
-    fn advance(&mut self) -> bool {
-        for count in self.counts.by_ref() {
-            if !self.terms.advance() {
-                return false;
-            }
-            if count > 0 {
-                self.count = u64::from(count);
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Walks through all dictionaries side by side and gives each value once, with its whole count, in order.
-fn merge(
-    strings: &[StringCounts],
-    texts: BTreeMap<Vec<u8>, u64>,
-    limit: &ReadLimit,
-    mut give: impl FnMut(&[u8], u64),
-) -> Result<(), IndexError> {
-    let mut texts = texts.into_iter().peekable();
-    let mut walks = Vec::with_capacity(strings.len());
-    let mut next = BinaryHeap::new();
-    for StringCounts { column, counts } in strings {
-        let terms = column.dictionary().stream().map_err(failed)?;
-        let mut walk = Walk { terms, counts: counts.iter().copied(), count: 0 };
-        if walk.advance() {
-            next.push(Reverse((walk.terms.key().to_vec(), walks.len())));
-            walks.push(walk);
-        }
-    }
-    let mut given = 0_u32;
-    loop {
-        let from_strings = next.peek().map(|Reverse((value, _))| value);
-        let value = match (from_strings, texts.peek()) {
-            (None, None) => return Ok(()),
-            (Some(string), Some((text, _))) if text < string => text.clone(),
-            (None, Some((text, _))) => text.clone(),
-            (Some(string), _) => string.clone(),
-        };
-        let mut count = texts.next_if(|(text, _)| *text == value).map_or(0, |(_, count)| count);
-        while let Some(mut top) = next.peek_mut().filter(|top| top.0.0 == value) {
-            let walk = &mut walks[top.0.1];
-            count += walk.count;
-            if walk.advance() {
-                top.0.0.clear();
-                top.0.0.extend_from_slice(walk.terms.key());
-            } else {
-                std::collections::binary_heap::PeekMut::pop(top);
-            }
-        }
-        give(&value, count);
-        given = given.wrapping_add(1);
-        if given.is_multiple_of(16_384) && limit.ended() {
-            return Err(IndexError::Deadline);
         }
     }
 }

@@ -17,6 +17,7 @@ use domain::api::{Facet, FieldInfo, Order};
 use domain::query::{Expr, Field, Query};
 use domain::{EventId, TenantId, TimeRange, Timestamp};
 use futures::stream::BoxStream;
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use store::index::{
     EventIndex, Found, IndexEntry, IndexError, IndexStats, LevelCounts, NumericAggregation, NumericResult,
     ReadLimit, Search, Written,
 };
-use tantivy::{DocAddress, Index, directory::MmapDirectory};
+use tantivy::DocAddress;
 use tokio::sync::Mutex;
 
 /// The embedded event index: a directory of tantivy indexes that belongs to this process alone.
@@ -71,7 +72,7 @@ impl TantivyIndex {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
 ) -> Result<T, IndexError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(failed(error)))
+    telemetry::spawn_blocking_named("event-index", work).await.unwrap_or_else(|error| Err(failed(error)))
 }
 
 #[async_trait]
@@ -95,7 +96,9 @@ impl EventIndex for TantivyIndex {
                 after: search.after,
             };
             let page = page(&snapshots, &request, Total::Counted, limit)?;
-            Ok(Found { events: page.events(&snapshots, limit)?, total: page.total, next: page.next })
+            let total = page.total;
+            let (events, next) = page.events(&snapshots, search.order, limit)?;
+            Ok(Found { events, total, next })
         })
         .await
     }
@@ -195,7 +198,9 @@ impl EventIndex for TantivyIndex {
     ) -> Result<Option<Bytes>, IndexError> {
         let tenant = tenant.clone();
         self.read("get", limit, move |catalog, limit| {
-            get(&catalog.snapshots_in(TimeRange::ALL)?, &tenant, id, limit)
+            let found = get(catalog, &tenant, id, limit);
+            catalog.close_unused_readers();
+            found
         })
         .await
     }
@@ -235,18 +240,25 @@ impl EventIndex for TantivyIndex {
     async fn drop_expired(&self, now: Timestamp) -> Result<Vec<String>, IndexError> {
         let mut writers = self.writers.clone().lock_owned().await;
         let catalog = self.catalog.clone();
-        blocking(move || {
+        let dropped = blocking(move || {
+            writers.close_unused();
             let mut dropped = Vec::new();
             for entry in catalog.entries() {
                 if entry.name.expires_at() < now {
                     writers.forget(entry.name);
-                    catalog.drop_index(entry.name)?;
-                    dropped.push(entry.name.to_string());
+                    if catalog.drop_index(entry.name)? {
+                        dropped.push(entry.name.to_string());
+                    }
                 }
             }
+            dropped.extend(catalog.drop_damaged(now)?);
             Ok(dropped)
         })
-        .await
+        .await;
+        // Removing many files takes a while: writes go on meanwhile.
+        let catalog = self.catalog.clone();
+        blocking(move || catalog.remove_dropped()).await?;
+        dropped
     }
 
     async fn stats(&self) -> Result<IndexStats, IndexError> {
@@ -291,17 +303,23 @@ fn outside(
 }
 
 fn get(
-    snapshots: &[Snapshot],
+    catalog: &Catalog,
     tenant: &TenantId,
     id: EventId,
     limit: &ReadLimit,
 ) -> Result<Option<Bytes>, IndexError> {
     let is_it = Expr::Equals { field: Field::Id, value: id.to_string() };
     let query = Query { text: String::new(), expr: is_it };
-    // The newest first: people look at what has just come.
-    let mut newest = snapshots.iter().collect::<Vec<_>>();
-    newest.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.name.period().from));
-    for snapshot in newest {
+    let arrived = arrival(id);
+    let mut entries = catalog.entries();
+    // Where the id tells when the event arrived, its index comes first; then the newest, as people look at what has
+    // just come. Each opens when its turn comes.
+    entries.sort_by_key(|entry| {
+        let period = entry.name.period();
+        Reverse((arrived.is_some_and(|at| period.contains(at)), period.from))
+    });
+    for entry in entries {
+        let Some(snapshot) = &catalog.snapshot(&entry, |_| true)? else { continue };
         let scan = Scan::new(snapshot, tenant, &query, Window::Inside(TimeRange::ALL), limit)?;
         for (number, segment) in scan.segments().iter().enumerate() {
             let mut found = None;
@@ -316,17 +334,19 @@ fn get(
     Ok(None)
 }
 
+/// When an event with a UUIDv7 (RFC 9562) arrived, to the millisecond; other ids do not tell.
+fn arrival(id: EventId) -> Option<Timestamp> {
+    let (seconds, nanos) = (id.0.get_version_num() == 7).then(|| id.0.get_timestamp())??.to_unix();
+    let nanos = i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(i64::from(nanos))?;
+    Some(Timestamp::from_nanos(nanos))
+}
+
 fn stats(catalog: &Catalog) -> Result<IndexStats, IndexError> {
     let mut stats = IndexStats::default();
     for entry in catalog.entries() {
         stats.indexes += 1;
         stats.events += catalog.mark(&entry)?.map_or(0, |mark| mark.events);
-        if entry.path.join("meta.json").exists() {
-            let index = MmapDirectory::open(&entry.path)
-                .map_err(failed)
-                .and_then(|d| Index::open(d).map_err(failed))?;
-            stats.segments += index.searchable_segment_ids().map_err(failed)?.len() as u64;
-        }
+        stats.segments += catalog.segments(&entry)?.unwrap_or(0);
         stats.bytes += bytes_under(&entry.path)?;
     }
     metrics::gauge!("qgx_index_segments").set(stats.segments as f64);

@@ -7,15 +7,17 @@
 //!   offsets are in it (so that a re-read changes nothing) and which times it spans (so that a search opens only
 //!   what overlaps its window).
 //! - `writer` takes batches; `document`, `schema` and `tokenizer` are an event's form in tantivy.
-//! - `scan` is the only way to documents, and adds tenant and window to every read; `translate`, `column` and
+//! - `scan` is the only way to documents, and adds tenant and window to every read; `parallel` goes through several
+//!   segments at a time; `translate`, `column` and
 //!   `verify` turn a query's conditions into tantivy's.
-//! - `page`, `export`, `chart` and `facet` are the reads.
+//! - `page`, `export`, `chart` and `facet` (with `counts`) are the reads.
 //!
 //! What is not here: no merge of answers between tenants, no scoring, no deletion of single events.
 
 mod catalog;
 mod chart;
 mod column;
+mod counts;
 mod document;
 mod error;
 mod export;
@@ -24,6 +26,7 @@ mod index;
 mod mark;
 mod options;
 mod page;
+mod parallel;
 mod scan;
 mod schema;
 mod stored;

@@ -10,9 +10,10 @@ use domain::api::Order;
 use domain::query::Query;
 use domain::{EventId, TenantId, TimeRange, Timestamp};
 use std::collections::BinaryHeap;
-use store::index::{IndexError, ReadLimit, SortKey};
+use std::collections::hash_map::{Entry, HashMap};
+use store::index::{IndexError, PAGE_BYTES, ReadLimit, SortKey};
 use tantivy::columnar::Column;
-use tantivy::{DocAddress, DocId, SegmentReader};
+use tantivy::{DocId, SegmentReader};
 
 /// A place in the order: the lesser comes first, whichever way the order goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,11 @@ impl Rank {
                 Self { ts: !self.ts, received_at: !self.received_at, id: (!self.id.0, !self.id.1) }
             }
         }
+    }
+
+    /// Behind all that stands before a (turned) `ts`.
+    fn last_before(ts: i64) -> Self {
+        Self { ts: ts.saturating_sub(1), received_at: i64::MAX, id: (u64::MAX, u64::MAX) }
     }
 
     fn key(self, order: Order) -> SortKey {
@@ -73,7 +79,7 @@ pub(crate) struct Page {
     pub hits: Vec<Hit>,
     /// Of all that match, on whichever page.
     pub total: u64,
-    /// The last event's key, where there are more behind it.
+    /// From where on there may be more: the last event's key, or, where the time was up, a place behind it.
     pub next: Option<SortKey>,
 }
 
@@ -86,7 +92,11 @@ pub(crate) enum Total {
     Skipped,
 }
 
-/// Finds a page.
+/// Finds a page. Where nothing is counted and the time is up amid the indexes, the page has what is certain by then,
+/// and `next` goes on from there.
+///
+/// # Errors
+/// [`IndexError::Deadline`] where the page could not be found in time, or nothing of it is certain.
 pub(crate) fn page(
     snapshots: &[Snapshot],
     request: &PageRequest<'_>,
@@ -97,19 +107,20 @@ pub(crate) fn page(
     let after = request.after.map(|key| Rank::of(key, order));
     let mut scans = Vec::with_capacity(snapshots.len());
     for snapshot in snapshots {
-        let window = Window::Inside(narrowed(request, total));
+        let window = Window::Inside(request.range);
         scans.push(Scan::new(snapshot, request.tenant, request.query, window, limit)?);
     }
     let mut parts = Vec::new();
     for (snapshot, scan) in scans.iter().enumerate() {
         for (number, segment) in scan.segments().iter().enumerate() {
-            parts.push(Part::open(snapshot, number as u32, segment, order)?);
+            parts.push(Part::open(snapshot, number as u32, segment, order)?.within(request.range, order));
         }
     }
     // The segments that may hold the first places come first: the others then need no look at their events.
     parts.sort_by_key(|part| part.best);
     let mut top = Top { size: request.limit + 1, after, worst_first: BinaryHeap::new() };
     let mut counted = 0;
+    let mut unread = None;
     for part in &parts {
         let scan = &scans[part.snapshot];
         let segment = &scan.segments()[part.segment as usize];
@@ -119,31 +130,38 @@ pub(crate) fn page(
             }
             continue;
         }
-        scan.each(segment, |docs| {
+        let read = scan.each(segment, |docs| {
             counted += docs.len() as u64;
             docs.iter().for_each(|doc| top.offer(part, *doc, order));
-        })?;
-    }
-    let mut hits = top.worst_first.into_sorted_vec();
-    let more = hits.len() > request.limit;
-    hits.truncate(request.limit);
-    let next = hits.last().filter(|_| more).map(|hit| hit.rank.key(order));
-    Ok(Page { hits, total: counted, next })
-}
-
-/// Where nothing is counted, what stands before the cursor need not be read.
-fn narrowed(request: &PageRequest<'_>, total: Total) -> TimeRange {
-    let mut range = request.range;
-    if let (Total::Skipped, Some(after)) = (total, request.after) {
-        match request.order {
-            Order::Desc if range != TimeRange::ALL || after.ts.as_nanos() < i64::MAX => {
-                range.to = range.to.min(after.ts.plus_nanos(1));
+        });
+        match read {
+            Err(IndexError::Deadline) if total == Total::Skipped && !limit.cancel.is_cancelled() => {
+                unread = Some(part.best);
+                break;
             }
-            Order::Desc => {}
-            Order::Asc => range.from = range.from.max(after.ts),
+            read => read?,
         }
     }
-    range
+    let mut hits = top.worst_first.into_sorted_vec();
+    if let Some(unread) = unread {
+        hits.retain(|hit| hit.rank.ts < unread);
+    }
+    let more = hits.len() > request.limit;
+    hits.truncate(request.limit);
+    let last = hits.last().map(|hit| hit.rank);
+    let next = match unread {
+        _ if more => last,
+        None => None,
+        Some(unread) => {
+            let reached = Rank::last_before(unread);
+            let from = after.or(parts.first().map(|part| Rank::last_before(part.best)));
+            if last.is_none() && from.is_some_and(|from| reached <= from) {
+                return Err(IndexError::Deadline);
+            }
+            Some(reached)
+        }
+    };
+    Ok(Page { hits, total: counted, next: next.map(|rank| rank.key(order)) })
 }
 
 /// The columns that order a segment's events.
@@ -178,6 +196,16 @@ impl Part {
             best,
             last,
         })
+    }
+
+    /// A place before the window is none that its events have.
+    fn within(mut self, range: TimeRange, order: Order) -> Self {
+        let first = match order {
+            Order::Asc => range.from.as_nanos(),
+            Order::Desc => !range.to.as_nanos(),
+        };
+        self.best = self.best.max(first);
+        self
     }
 
     fn rank(&self, doc: DocId, order: Order) -> Rank {
@@ -229,25 +257,48 @@ impl Top {
 }
 
 impl Page {
-    /// The events themselves.
-    pub fn events(&self, snapshots: &[Snapshot], limit: &ReadLimit) -> Result<Vec<Bytes>, IndexError> {
-        events(snapshots, &self.hits, limit)
+    /// The events themselves, as far as [`PAGE_BYTES`] go, and where the next page starts.
+    pub fn events(
+        self,
+        snapshots: &[Snapshot],
+        order: Order,
+        limit: &ReadLimit,
+    ) -> Result<(Vec<Bytes>, Option<SortKey>), IndexError> {
+        let events = events(snapshots, &self.hits, limit)?;
+        let cut_short = events.len() < self.hits.len();
+        let last = self.hits[..events.len()].last().filter(|_| cut_short);
+        Ok((events, last.map(|hit| hit.rank.key(order)).or(self.next)))
     }
 }
 
-/// The events of some places, in their order.
+/// Unpacked blocks that each segment keeps while events are read: events that stand together in time do so on storage.
+const BLOCKS: usize = 8;
+
+/// The events of some places, in their order: the first of them, no more than [`PAGE_BYTES`], but at least one.
 pub(crate) fn events(
     snapshots: &[Snapshot],
     hits: &[Hit],
     limit: &ReadLimit,
 ) -> Result<Vec<Bytes>, IndexError> {
-    let mut events = Vec::with_capacity(hits.len());
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    let mut stores = HashMap::new();
     for (i, hit) in hits.iter().enumerate() {
         if i % 64 == 0 && limit.ended() {
             return Err(IndexError::Deadline);
         }
-        let address = DocAddress::new(hit.segment, hit.doc);
-        let StoredJson(json) = snapshots[hit.snapshot].searcher.doc(address).map_err(failed)?;
+        let store = match stores.entry((hit.snapshot, hit.segment)) {
+            Entry::Occupied(store) => store.into_mut(),
+            Entry::Vacant(slot) => {
+                let segment = snapshots[hit.snapshot].searcher.segment_reader(hit.segment);
+                slot.insert(segment.get_store_reader(BLOCKS).map_err(failed)?)
+            }
+        };
+        let StoredJson(json) = store.get(hit.doc).map_err(failed)?;
+        bytes += json.len();
+        if bytes > PAGE_BYTES && !events.is_empty() {
+            break;
+        }
         events.push(json);
     }
     Ok(events)

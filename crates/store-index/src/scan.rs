@@ -54,10 +54,16 @@ impl<'a> Scan<'a> {
     ) -> Result<Self, IndexError> {
         let scoring = EnableScoring::disabled_from_searcher(&snapshot.searcher);
         let weight = |query: &dyn tantivy::query::Query| query.weight(scoring).map_err(failed);
-        let translator = Translator { layout: layout(), searcher: &snapshot.searcher, limit };
+        let tenant = term(layout().tenant, tenant.as_str().as_bytes());
+        let in_window: Box<dyn tantivy::query::Query> = match window {
+            Window::Inside(range) => Box::new(ColumnTest::Time { column: "ts", within: inside(range) }),
+            Window::Outside(range, since) => Box::new(outside(range, since)),
+        };
+        let scope = [tenant.box_clone(), in_window];
+        let translator = Translator { layout: layout(), searcher: &snapshot.searcher, limit, scope: &scope };
         Ok(Self {
             snapshot,
-            tenant: weight(&*term(layout().tenant, tenant.as_str().as_bytes()))?,
+            tenant: weight(&*tenant)?,
             condition: match &query.expr {
                 Expr::All => None,
                 expr => Some(weight(&*translator.query(expr))?),
@@ -71,9 +77,26 @@ impl<'a> Scan<'a> {
         })
     }
 
+    /// Prepares a read of several indexes.
+    pub fn of_each(
+        snapshots: &'a [Snapshot],
+        tenant: &TenantId,
+        query: &Query,
+        range: TimeRange,
+        limit: &'a ReadLimit,
+    ) -> Result<Vec<Self>, IndexError> {
+        let window = Window::Inside(range);
+        snapshots.iter().map(|snapshot| Self::new(snapshot, tenant, query, window, limit)).collect()
+    }
+
     /// The segments of the index.
     pub fn segments(&self) -> &'a [SegmentReader] {
         self.snapshot.searcher.segment_readers()
+    }
+
+    /// How many documents of a segment are the tenant's: no more than these match.
+    pub fn at_most(&self, segment: &SegmentReader) -> Result<u32, IndexError> {
+        self.tenant.count(segment).map_err(failed)
     }
 
     /// How many documents of a segment match.
@@ -178,8 +201,8 @@ fn outside(range: TimeRange, received_since: i64) -> BooleanQuery {
     BooleanQuery::new(vec![(Occur::Must, Box::new(either)), (Occur::Must, arrived)])
 }
 
-/// A half-open window as bounds of a column. The window of everything holds the last instant, too.
+/// A half-open window as bounds of a column. A window up to the last instant holds it, too.
 fn inside(range: TimeRange) -> RangeInclusive<i64> {
-    let to = if range == TimeRange::ALL { i64::MAX } else { range.to.as_nanos().saturating_sub(1) };
+    let to = if range.to == TimeRange::ALL.to { i64::MAX } else { range.to.as_nanos().saturating_sub(1) };
     range.from.as_nanos()..=to
 }

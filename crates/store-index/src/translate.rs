@@ -21,6 +21,9 @@ pub(crate) struct Translator<'a> {
     pub layout: &'a Layout,
     pub searcher: &'a Searcher,
     pub limit: &'a ReadLimit,
+    /// What the read is confined to: conditions that read events look at no others. They are met by every event that
+    /// is answered with, so it does not matter where in the query, or under which `NOT`, they are asked.
+    pub scope: &'a [Box<dyn Query>],
 }
 
 impl Translator<'_> {
@@ -84,11 +87,7 @@ impl Translator<'_> {
         }
         // Each word that the last may be would hold its positions in memory: read the few events instead.
         let parts = vec![(Occur::Must, self.text(before, false)), (Occur::Must, term_prefix(prefix))];
-        Box::new(Verified {
-            candidates: Box::new(BooleanQuery::new(parts)),
-            test: Arc::new(Test::PhrasePrefix(terms.to_vec())),
-            limit: self.limit.clone(),
-        })
+        self.verified(Box::new(BooleanQuery::new(parts)), Test::PhrasePrefix(terms.to_vec()))
     }
 
     /// How many terms of a segment start so, at most; counted no further than one above what is allowed.
@@ -123,11 +122,7 @@ impl Translator<'_> {
         let folded = fold(value);
         match field {
             Field::Id => match EventId::parse(value) {
-                Ok(id) => Box::new(Verified {
-                    candidates: term(self.layout.id, &id_term(id)),
-                    test: Arc::new(Test::Id(id)),
-                    limit: self.limit.clone(),
-                }),
+                Ok(id) => self.verified(term(self.layout.id, &id_term(id)), Test::Id(id)),
                 Err(_) => Box::new(EmptyQuery),
             },
             Field::Source => term(self.layout.source_key, folded.as_bytes()),
@@ -163,11 +158,7 @@ impl Translator<'_> {
     fn starts_with(&self, field: &Field, prefix: &str) -> Box<dyn Query> {
         let folded = fold(prefix);
         match field {
-            Field::Id => Box::new(Verified {
-                candidates: Box::new(AllQuery),
-                test: Arc::new(Test::IdPrefix(folded)),
-                limit: self.limit.clone(),
-            }),
+            Field::Id => self.verified(Box::new(AllQuery), Test::IdPrefix(folded)),
             Field::Source => term_prefix(Term::from_field_bytes(self.layout.source_key, folded.as_bytes())),
             Field::Kind => ranks_within(
                 "kind",
@@ -201,6 +192,14 @@ impl Translator<'_> {
     fn message(&self, test: Test, sure: &[QueryTerm]) -> Box<dyn Query> {
         let has_message = Box::new(ColumnTest::Has { bit: HAS_MESSAGE });
         let candidates = if sure.is_empty() { has_message as Box<dyn Query> } else { self.text(sure, false) };
+        self.verified(candidates, test)
+    }
+
+    /// Those of the candidates that pass a test, where the read looks at all.
+    fn verified(&self, candidates: Box<dyn Query>, test: Test) -> Box<dyn Query> {
+        let mut all = vec![(Occur::Must, candidates)];
+        all.extend(self.scope.iter().map(|part| (Occur::Must, part.box_clone())));
+        let candidates = Box::new(BooleanQuery::new(all));
         Box::new(Verified { candidates, test: Arc::new(test), limit: self.limit.clone() })
     }
 

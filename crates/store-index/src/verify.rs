@@ -72,6 +72,7 @@ impl Weight for VerifiedWeight {
             test: self.test.clone(),
             limit: self.limit.clone(),
             looked_at: 0,
+            ended: false,
         };
         docs.find();
         Ok(Box::new(ConstScorer::new(docs, boost)))
@@ -93,6 +94,8 @@ struct VerifiedDocs {
     test: Arc<Test>,
     limit: ReadLimit,
     looked_at: u32,
+    /// The read must end.
+    ended: bool,
 }
 
 impl VerifiedDocs {
@@ -109,7 +112,8 @@ impl VerifiedDocs {
         self.looked_at = self.looked_at.wrapping_add(1);
         // A document set cannot fail; once the read must end, everything passes, so that the reader, who checks
         // the limit and then throws the result away, gets its turn soon.
-        if self.looked_at.is_multiple_of(256) && self.limit.ended() {
+        self.ended = self.ended || (self.looked_at.is_multiple_of(256) && self.limit.ended());
+        if self.ended {
             return true;
         }
         match (&self.source, &*self.test) {

@@ -1,6 +1,6 @@
 //! From the broker's records to committed segments.
 
-use crate::catalog::{Catalog, Entry};
+use crate::catalog::{Catalog, Entry, sync};
 use crate::document::EventDoc;
 use crate::error::failed;
 use crate::mark::Mark;
@@ -9,7 +9,8 @@ use crate::schema::layout;
 use domain::event::StoredEvent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use store::broker::Record;
 use store::index::layout::Class;
 use store::index::{IndexEntry, IndexError, IndexName, Rejected, Written};
 use tantivy::IndexWriter;
@@ -61,20 +62,9 @@ impl Writers {
     fn add_all(&mut self, batch: Vec<IndexEntry>) -> Result<Written, IndexError> {
         let mut written = Written::default();
         for IndexEntry { partition, record } in batch {
-            let Some(class) = Class::parse(&record.route.class) else {
-                let reason = format!("no such retention class: {}", record.route.class);
-                written.rejected.push(Rejected {
-                    partition,
-                    offset: record.offset,
-                    code: "bad_class",
-                    reason,
-                });
-                continue;
-            };
-            let event = match parse(&record.payload) {
-                Ok(event) => event,
-                Err(reason) => {
-                    let code = "undecodable";
+            let (class, event) = match checked(&record) {
+                Ok(checked) => checked,
+                Err((code, reason)) => {
                     written.rejected.push(Rejected { partition, offset: record.offset, code, reason });
                     continue;
                 }
@@ -119,11 +109,10 @@ impl Writers {
         })
     }
 
-    fn close_unused(&mut self) {
-        while self.open.len() > self.options.max_writers.max(1) {
-            let Some(name) = self.open.iter().min_by_key(|(_, open)| open.used).map(|(name, _)| *name) else {
-                return;
-            };
+    /// Closes the writers that nothing is written with any more, such as yesterday's.
+    pub fn close_unused(&mut self) {
+        let unused = self.open.iter().map(|(name, open)| (open.used.elapsed(), *name)).collect();
+        for name in to_close(unused, self.options.max_writers.max(1)) {
             if let Some(open) = self.open.remove(&name) {
                 open.finish();
             }
@@ -145,6 +134,37 @@ impl Writers {
 
 /// How many events go to the writer's thread together: waking it for each would cost more than parsing it.
 const EVENTS_A_HANDOVER: usize = 128;
+
+/// Unused for so long, a writer is closed.
+const IDLE: Duration = Duration::from_secs(600);
+/// Used within this time, a writer is closed only where there are far too many: it would soon be opened again.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// Which writers to close, given how long each has been unused.
+fn to_close<T: Ord>(mut unused: Vec<(Duration, T)>, max: usize) -> Vec<T> {
+    unused.sort_by(|a, b| b.cmp(a));
+    let open = unused.len();
+    let goes = |(closed, (unused, name)): (usize, (Duration, T))| {
+        let left = open - closed;
+        (unused > IDLE || (left > max && unused > BUSY) || left > 4 * max).then_some(name)
+    };
+    unused.into_iter().enumerate().map_while(goes).collect()
+}
+
+/// A record's class and event, or the code and the reason for which it is refused.
+fn checked(record: &Record) -> Result<(Class, StoredEvent<'_>), (&'static str, String)> {
+    let route = &record.route;
+    let class = Class::parse(&route.class)
+        .ok_or_else(|| ("bad_class", format!("no such retention class: {}", route.class)))?;
+    let event = parse(&record.payload).map_err(|reason| ("undecodable", reason))?;
+    // Rights, quotas and retention were those of the route: the event must not end up with somebody else.
+    if event.tenant != route.tenant.as_str() || event.source != route.source.as_str() {
+        let (tenant, source) = (&route.tenant, &route.source);
+        let reason = format!("came as {tenant}/{source}, but says {}/{}", event.tenant, event.source);
+        return Err(("wrong_tenant", reason));
+    }
+    Ok((class, event))
+}
 
 /// Checked once as a whole, text need not be checked again string by string.
 fn parse(payload: &[u8]) -> Result<StoredEvent<'_>, String> {
@@ -185,6 +205,9 @@ impl OpenWriter {
         let mut commit = self.writer.prepare_commit().map_err(failed)?;
         commit.set_payload(&payload);
         commit.commit().map_err(failed)?;
+        // Tantivy syncs the directory before it renames the new `meta.json` into place, not after: without this, a
+        // power cut could bring the one before it back, while SQL knows of the new one.
+        sync(&self.entry.path).map_err(failed)?;
         self.touched = false;
         self.used = Instant::now();
         catalog.committed(&self.entry, self.mark.clone())?;
@@ -210,4 +233,25 @@ fn merge_policy() -> LogMergePolicy {
     policy.set_level_log_size(1.5);
     policy.set_max_docs_before_merge(4_000_000);
     policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(max: usize, unused_seconds: &[u64], expect: &[u64]) {
+        let unused = unused_seconds.iter().map(|s| (Duration::from_secs(*s), *s)).collect();
+        assert_eq!(to_close(unused, max), expect, "{unused_seconds:?}");
+    }
+
+    #[test]
+    fn only_unused_writers_close() {
+        check(2, &[0, 1], &[]);
+        check(2, &[0, 601], &[601]);
+        check(2, &[0, 59, 1, 2], &[]);
+        check(2, &[0, 120, 90, 100, 2], &[120, 100, 90]);
+        check(2, &[0, 120, 90], &[120]);
+        check(1, &[5, 1, 4, 2, 3], &[5]);
+        check(2, &[700, 800, 0], &[800, 700]);
+    }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use store::index::conformance::corpus::{entry, plain, tenant};
 use store::index::conformance::patient;
-use store::index::{EventIndex, IndexEntry};
+use store::index::{EventIndex, IndexEntry, IndexName};
 use store_index::{IndexOptions, TantivyIndex};
 
 /// Where the child that is to be killed writes.
@@ -117,6 +117,11 @@ async fn a_damaged_index_is_set_aside() {
             std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
         let aside = names.filter(|name| name.starts_with("damaged-")).count();
         assert_eq!(aside, 1, "its files are kept");
+        let expires = IndexName::parse("qgx-events-30d-g1-2026.11.20").unwrap().expires_at();
+        let dropped = index.drop_expired(expires.plus_nanos(1)).await.unwrap();
+        let damaged = dropped.iter().filter(|name| name.starts_with("damaged-qgx-events-30d-")).count();
+        assert_eq!((damaged, dropped.len()), (1, 3), "as long as its class keeps events: {dropped:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         index.close().await.unwrap();
     }
 }

@@ -168,23 +168,43 @@ impl Committer {
 
     /// Makes records durable and visible; on an error neither, as far as that can be known.
     fn write(&mut self, records: Vec<Vec<NewRecord>>, cost: u64) -> Result<u64, Failure> {
+        self.with_room(|it| it.ready(cost))?;
+        let (buffer, frames) = self.encode(records);
+        self.with_room(|it| it.store(&buffer))?;
+        self.publish(Bytes::from(buffer), frames)
+    }
+
+    /// Does something that takes room on the disk; where there is none, once more after making some.
+    fn with_room(&mut self, work: impl Fn(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
+        let done = match work(self) {
+            Err(error) if is_full(&error) && self.log.make_room() => work(self),
+            done => done,
+        };
+        done.map_err(|error| Failure::of(&error))
+    }
+
+    /// The file is clean and has room for `cost` more, as far as the segments' size goes.
+    fn ready(&mut self, cost: u64) -> io::Result<()> {
         if self.unclean {
-            self.clean().map_err(|error| Failure::of(&error))?;
+            self.clean()?;
         }
         if self.len + cost > self.log.options.segment_limit() && self.holds_frames() {
-            self.begin_segment().map_err(|error| Failure::of(&error))?;
+            self.begin_segment()?;
         }
-        let (buffer, frames) = self.encode(records);
-        let written = self.file.write_at(&buffer, self.len).and_then(|()| self.file.sync());
-        if let Err(error) = written {
+        Ok(())
+    }
+
+    /// Makes bytes durable at the end of the file. An error that says the disk is full leaves nothing of them.
+    fn store(&mut self, buffer: &[u8]) -> io::Result<()> {
+        let written = self.file.write_at(buffer, self.len).and_then(|()| self.file.sync());
+        written.or_else(|error| {
             self.unclean = true;
             // Cutting off and syncing again tells whether anything of it could come back.
-            return Err(match self.clean() {
-                Ok(()) => Failure::of(&error),
-                Err(_) => Failure::Failed(error.to_string()),
-            });
-        }
-        self.publish(Bytes::from(buffer), frames)
+            match self.clean() {
+                Ok(()) => Err(error),
+                Err(_) => Err(io::Error::other(error)),
+            }
+        })
     }
 
     /// Packs records by partition; the heads come with their places in the buffer.
@@ -254,10 +274,7 @@ impl Committer {
 
     /// Goes on in a new segment, whose head is durable.
     fn roll(&mut self) -> Result<(), Failure> {
-        let rolled = if self.unclean { self.clean() } else { Ok(()) }
-            .and_then(|()| if self.holds_frames() { self.begin_segment() } else { Ok(()) })
-            .and_then(|()| self.file.sync());
-        rolled.map_err(|error| Failure::of(&error))?;
+        self.with_room(|it| it.ready(u64::MAX - it.len).and_then(|()| it.file.sync()))?;
         self.show_segment();
         Ok(())
     }

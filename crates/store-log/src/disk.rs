@@ -1,6 +1,6 @@
 //! The few writes that durability hangs on, behind a trait, so that tests can fill the disk and tear writes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -10,6 +10,8 @@ pub trait Disk: Send + Sync + 'static {
     fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
     /// A file that is there.
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+    /// Removes a file, and so makes room.
+    fn remove(&self, path: &Path) -> io::Result<()>;
 }
 
 /// A file written at its end.
@@ -36,6 +38,10 @@ impl Disk for FileSystem {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         Ok(Box::new(OpenOptions::new().write(true).open(path)?))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 }
 

@@ -55,6 +55,12 @@ impl Disk for OnFaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         Ok(Box::new(FaultyFile(Arc::clone(&self.0), FileSystem.open(path)?)))
     }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let len = fs::metadata(path)?.len();
+        FileSystem.remove(path)?;
+        self.0.set(|it| it.room = it.room.saturating_add(len));
+        Ok(())
+    }
 }
 
 impl AppendFile for FaultyFile {
@@ -147,6 +153,55 @@ async fn a_full_disk_is_busy_and_recovers() {
 }
 
 #[tokio::test]
+async fn a_full_disk_gives_up_what_is_consumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let on = Arc::new(OnFaultyDisk(Arc::clone(&disk)));
+    // A segment an append.
+    let options = LogOptions { segment_bytes: 1, ..one_partition() };
+    let log = EmbeddedLog::open_on(dir.path(), options, on).unwrap();
+    for number in 0..10 {
+        append(&log, number).await.unwrap();
+    }
+    log.append(Topic::DeadLetters, numbered("pump-1", 0..1)).await.unwrap();
+    log.append(Topic::DeadLetters, numbered("pump-1", 1..2)).await.unwrap();
+    let full = |it: &mut Faults| it.room = 0;
+    disk.set(full);
+    let refused = append(&log, 10).await;
+    assert!(matches!(refused, Err(BrokerError::Busy { .. })), "nobody has read anything: {refused:?}");
+
+    // What the group has done is noted although the disk is full, or nothing could go.
+    log.commit("processor", Topic::Events, 0, 5).await.unwrap();
+    assert_eq!(log.enforce_retention(domain::Timestamp::now()).await.unwrap(), 0, "all of it is young");
+    disk.set(full);
+    append(&log, 10).await.unwrap();
+    let gone = log.fetch(Topic::Events, 0, 0, 1, Duration::ZERO).await;
+    assert!(matches!(gone, Err(BrokerError::OutOfRange { earliest: 5, .. })), "{gone:?}");
+    assert_eq!(numbers(&drain(&*log, Topic::Events, 0, 5).await), [5, 6, 7, 8, 9, 10]);
+
+    disk.set(full);
+    let refused = append(&log, 11).await;
+    assert!(matches!(refused, Err(BrokerError::Busy { .. })), "the rest is needed: {refused:?}");
+    let refused = log.append(Topic::DeadLetters, numbered("pump-1", 2..3)).await;
+    assert!(matches!(refused, Err(BrokerError::Busy { .. })), "letters wait for a person: {refused:?}");
+    assert_eq!(drain(&*log, Topic::DeadLetters, 0, 0).await.len(), 2);
+}
+
+#[tokio::test]
+async fn dead_letters_have_an_age_of_their_own() {
+    let days = |days: i64| domain::Timestamp::now().plus_nanos(days * 24 * 3600 * 1_000_000_000);
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(&dir, one_partition());
+    append(&log, 0).await.unwrap();
+    log.append(Topic::DeadLetters, numbered("pump-1", 0..1)).await.unwrap();
+    assert_eq!(log.enforce_retention(days(29)).await.unwrap(), 0);
+    assert_eq!(drain(&*log, Topic::DeadLetters, 0, 0).await.len(), 1);
+    assert_eq!(log.enforce_retention(days(31)).await.unwrap(), 1);
+    assert_eq!(drain(&*log, Topic::DeadLetters, 0, 1).await.len(), 0);
+    assert_eq!(all(&log).await, [0], "an event that no group has read yet");
+}
+
+#[tokio::test]
 async fn a_failing_device_leaves_nothing_half_done() {
     let failed = |error: &BrokerError| matches!(error, BrokerError::Failed(_));
     check_fault(one_partition(), |it| it.failing_syncs = 1, failed).await;
@@ -196,6 +251,47 @@ async fn a_torn_tail_is_cut_off() {
         let log = open(&dir, one_partition());
         append(&log, kept).await.unwrap();
         assert_eq!(all(&log).await, (0..=kept).collect::<Vec<_>>(), "cut at {cut}");
+    }
+}
+
+/// A device writes the packs of a commit in any order.
+#[tokio::test]
+async fn a_hole_in_the_last_commit_is_a_torn_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { partitions: 2, ..LogOptions::default() };
+    let log = open(&dir, options.clone());
+    let partition_of = |source: &str| route(source).partition(2);
+    let other = (2..).map(|it| format!("pump-{it}")).find(|it| partition_of(it) != partition_of("pump-1"));
+    let other = other.unwrap();
+    let both = |number: u64| {
+        let mut records = numbered("pump-1", number..number + 1);
+        records.extend(numbered(&other, number..number + 1));
+        records
+    };
+    let len = || fs::metadata(last_segment(&dir)).unwrap().len() as usize;
+    log.append(Topic::Events, both(0)).await.unwrap();
+    let begin = len();
+    log.append(Topic::Events, both(1)).await.unwrap();
+    log.close().await.unwrap();
+    drop(log);
+    let whole = fs::read(last_segment(&dir)).unwrap();
+    // Both packs are of about the same size; the first is all in the first half.
+    let first = begin..begin + (whole.len() - begin) / 2;
+    for hole in [first.clone(), first.start..first.start + 1, first.end - 8..first.end - 4] {
+        let mut torn = whole.clone();
+        torn[hole.clone()].fill(0);
+        fs::write(last_segment(&dir), &torn).unwrap();
+        let log = open(&dir, options.clone());
+        assert_eq!(len(), begin, "cut back to before the hole {hole:?}");
+        for partition in 0..2 {
+            assert_eq!(numbers(&drain(&*log, Topic::Events, partition, 0).await), [0]);
+        }
+        log.append(Topic::Events, both(2)).await.unwrap();
+        drop(log);
+        let log = open(&dir, options.clone());
+        for partition in 0..2 {
+            assert_eq!(numbers(&drain(&*log, Topic::Events, partition, 0).await), [0, 2]);
+        }
     }
 }
 
@@ -283,6 +379,24 @@ async fn the_number_of_partitions_stays() {
     assert_eq!(Topic::ALL.map(|topic| log.partitions(topic)), [3, 3]);
     let beyond = log.fetch(Topic::Events, 3, 0, 1, Duration::ZERO).await;
     assert!(matches!(beyond, Err(BrokerError::Failed(_))), "{beyond:?}");
+}
+
+#[tokio::test]
+async fn closing_again_waits_for_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let on = Arc::new(OnFaultyDisk(Arc::clone(&disk)));
+    let log = EmbeddedLog::open_on(dir.path(), one_partition(), on).unwrap();
+    disk.set(|it| it.stalled = true);
+    let appended = log.append(Topic::Events, numbered("pump-1", 0..1));
+    let (mut first, mut second) = (log.close(), log.close());
+    assert!(futures::poll!(&mut first).is_pending());
+    assert!(futures::poll!(&mut second).is_pending(), "a record still waits for the disk");
+    drop(first);
+    disk.set(|it| it.stalled = false);
+    second.await.unwrap();
+    appended.await.unwrap();
+    log.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -115,6 +115,8 @@ pub struct Frames {
     end: u64,
     window: Vec<u8>,
     window_at: u64,
+    #[cfg(test)]
+    refills: usize,
     /// Bytes passed over because they were no frame.
     pub damaged: u64,
 }
@@ -122,7 +124,17 @@ pub struct Frames {
 impl Frames {
     /// The frames between two positions; the first must be the start of a frame.
     pub fn new(file: File, salt: u64, at: u64, end: u64) -> Self {
-        Self { file, salt, at, end, window: Vec::new(), window_at: 0, damaged: 0 }
+        Self {
+            file,
+            salt,
+            at,
+            end,
+            window: Vec::new(),
+            window_at: 0,
+            #[cfg(test)]
+            refills: 0,
+            damaged: 0,
+        }
     }
 
     /// The next frame whose head is right and whose body lies before the end.
@@ -144,16 +156,21 @@ impl Frames {
         }
     }
 
-    /// Moves to the next bytes that look like a head, or to the end.
+    /// Moves to the next bytes that look like a head, past what was read, or to the end. What is in memory is searched
+    /// before more is read: bytes that look like many heads must not make it read the same ones again and again.
     fn skip_to_magic(&mut self) -> io::Result<()> {
-        let from = self.at + 1;
-        let bytes = self.look(from, WINDOW)?;
+        let (from, end) = (self.at + 1, self.end);
+        let held = (self.window_at + self.window.len() as u64).saturating_sub(from);
+        let held = usize::try_from(held).unwrap_or(WINDOW);
+        let enough = (MAGIC.len()..=WINDOW).contains(&held) && from >= self.window_at;
+        let bytes = self.look(from, if enough { held } else { WINDOW })?;
         let near = bytes.windows(MAGIC.len()).position(|it| it == MAGIC);
-        let last = bytes.len() < WINDOW;
+        // Its last bytes may be the first of a magic.
+        let last = bytes.len() < MAGIC.len() || from + bytes.len() as u64 >= end;
         let skip = match near {
             Some(near) => near as u64,
             None if last => bytes.len() as u64,
-            None => (WINDOW - MAGIC.len() + 1) as u64,
+            None => (bytes.len() - MAGIC.len() + 1) as u64,
         };
         self.damaged += from + skip - self.at;
         self.at = from + skip;
@@ -185,6 +202,10 @@ impl Frames {
         let held = self.window_at..self.window_at + self.window.len() as u64;
         if !(held.contains(&at) && at + length as u64 <= held.end) {
             let room = self.end.saturating_sub(at).min(WINDOW as u64);
+            #[cfg(test)]
+            {
+                self.refills += 1;
+            }
             self.window.clear();
             self.window_at = at;
             self.file.seek(SeekFrom::Start(at))?;
@@ -252,6 +273,17 @@ mod tests {
         let mut bad_head = b.clone();
         bad_head[20] ^= 1;
         check(&[a, bad_head, c], &[1, 3], b.len());
+    }
+
+    #[test]
+    fn what_looks_like_heads_is_read_once() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes = MAGIC.repeat(8 * WINDOW / MAGIC.len());
+        file.write_all(&bytes).unwrap();
+        let mut frames = Frames::new(file, SALT, 0, bytes.len() as u64);
+        assert_eq!(frames.advance().unwrap(), None);
+        assert_eq!(frames.damaged, bytes.len() as u64);
+        assert!(frames.refills <= 10, "{} reads of 8 windows", frames.refills);
     }
 
     #[test]

@@ -1,28 +1,32 @@
 //! What the consumer groups have committed: a small file, written anew within a fraction of a second of a change.
 //!
 //! `groups` is text: a line `group TAB topic TAB partition TAB next offset` each, then `crc TAB` and the CRC32C of the
-//! lines before in hexadecimal. It is written beside and renamed, so that it is old or new, never torn.
+//! lines before in hexadecimal. It is written beside and renamed, so that it is old or new, never torn. `reserve` is
+//! room kept for that: on a full disk it is given up, because only what is noted as consumed may be removed.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use store::broker::{BrokerError, Offset, Partition, Topic};
 
-use crate::disk::sync_dir;
+use crate::disk::{Disk, is_full, sync_dir};
 
 /// How long changes are gathered; well within the second that the contract gives.
 const GATHER: Duration = Duration::from_millis(200);
+/// Bytes of the reserve: the file is a few lines a group.
+const RESERVE: usize = 64 * 1024;
 
 type Offsets = BTreeMap<(String, Topic, Partition), Offset>;
 
 /// The committed offsets of all groups.
 pub struct Groups {
     path: PathBuf,
+    disk: Arc<dyn Disk>,
     state: Mutex<State>,
     changed: Condvar,
     /// Held while the file is written, so that an older state never replaces a newer one.
@@ -40,7 +44,7 @@ struct State {
 
 impl Groups {
     /// Reads the file of a log's folder; none is no groups.
-    pub fn open(dir: &Path) -> Result<Arc<Self>, BrokerError> {
+    pub fn open(dir: &Path, disk: Arc<dyn Disk>) -> Result<Arc<Self>, BrokerError> {
         let path = dir.join("groups");
         let now = match fs::read_to_string(&path) {
             Ok(text) => parse(&text).ok_or_else(|| {
@@ -53,12 +57,10 @@ impl Groups {
             Err(error) => return Err(BrokerError::Failed(format!("{}: {error}", path.display()))),
         };
         let state = State { durable: now.clone(), now, ..State::default() };
-        Ok(Arc::new(Self {
-            path,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            writing: Mutex::new(()),
-        }))
+        let groups =
+            Self { path, disk, state: Mutex::new(state), changed: Condvar::new(), writing: Mutex::new(()) };
+        groups.keep_reserve();
+        Ok(Arc::new(groups))
     }
 
     /// Notes what a group has done.
@@ -86,7 +88,8 @@ impl Groups {
         self.state.lock().now.get(&(group.to_owned(), topic, partition)).copied().unwrap_or(0)
     }
 
-    /// The first offset of each partition that some group may still read after a crash; `None` without groups.
+    /// The first offset of each partition that some group may still read after a crash. Without groups all events are
+    /// needed, by one that is still to come, and dead letters by nobody: `None`.
     pub fn needed(&self, topic: Topic, partitions: u32) -> Option<Vec<Offset>> {
         let state = self.state.lock();
         // A group that only the memory knows is one as well; it has nothing durable yet.
@@ -99,7 +102,8 @@ impl Groups {
             };
             names.iter().map(durable).min().unwrap_or(0)
         };
-        (!names.is_empty()).then(|| (0..partitions).map(needed).collect())
+        let read = topic == Topic::Events || !names.is_empty();
+        read.then(|| (0..partitions).map(needed).collect())
     }
 
     /// Makes everything committed so far durable.
@@ -123,10 +127,44 @@ impl Groups {
     }
 
     fn write(&self, offsets: &Offsets) -> io::Result<()> {
+        let written = match self.replace(offsets) {
+            Err(error) if is_full(&error) && self.disk.remove(&self.reserve()).is_ok() => {
+                self.replace(offsets)
+            }
+            written => written,
+        };
+        if written.is_ok() {
+            self.keep_reserve();
+        }
+        written
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.path.with_file_name("reserve")
+    }
+
+    /// Makes the reserve where it is not there. Without room for it there is none until the next write.
+    fn keep_reserve(&self) {
+        let path = self.reserve();
+        if path.exists() {
+            return;
+        }
+        let made = self.disk.create(&path).and_then(|mut file| {
+            file.write_at(&[0; RESERVE], 0)?;
+            file.sync()
+        });
+        if let Err(error) = made {
+            tracing::warn!(%error, "no room could be reserved for the offsets of consumer groups");
+            // Half a reserve would stop it from being made later.
+            let _ = self.disk.remove(&path);
+        }
+    }
+
+    fn replace(&self, offsets: &Offsets) -> io::Result<()> {
         let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(render(offsets).as_bytes())?;
-        file.sync_all()?;
+        let mut file = self.disk.create(&beside)?;
+        file.write_at(render(offsets).as_bytes(), 0)?;
+        file.sync()?;
         fs::rename(&beside, &self.path)?;
         self.path.parent().map_or(Ok(()), sync_dir)
     }
@@ -192,6 +230,7 @@ fn parse(text: &str) -> Option<Offsets> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::FileSystem;
 
     #[test]
     fn the_file_is_whole_or_refused() {
@@ -212,8 +251,8 @@ mod tests {
     #[test]
     fn retention_goes_by_what_is_durable() {
         let dir = tempfile::tempdir().unwrap();
-        let groups = Groups::open(dir.path()).unwrap();
-        assert_eq!(groups.needed(Topic::Events, 2), None);
+        let groups = Groups::open(dir.path(), Arc::new(FileSystem)).unwrap();
+        assert_eq!(groups.needed(Topic::Events, 2), Some(vec![0, 0]), "for a group that is still to come");
         groups.commit("processor", Topic::Events, 0, 10).unwrap();
         groups.commit("processor", Topic::Events, 1, 20).unwrap();
         assert_eq!(groups.committed("processor", Topic::Events, 0), 10);
@@ -224,7 +263,7 @@ mod tests {
         assert_eq!(groups.needed(Topic::Events, 2), Some(vec![0, 15]));
         assert_eq!(groups.needed(Topic::DeadLetters, 2), None);
 
-        let again = Groups::open(dir.path()).unwrap();
+        let again = Groups::open(dir.path(), Arc::new(FileSystem)).unwrap();
         assert_eq!(again.needed(Topic::Events, 2), Some(vec![0, 15]));
         assert!(groups.commit("a\tb", Topic::Events, 0, 1).is_err());
     }

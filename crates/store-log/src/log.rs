@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use store::broker::{Append, Broker, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Topic};
+use tokio::sync::watch;
 
 use crate::chores::Chores;
 use crate::committer::Committer;
@@ -26,6 +27,8 @@ pub struct EmbeddedLog {
     groups: Arc<Groups>,
     chores: Arc<Chores>,
     running: Mutex<Option<Running>>,
+    /// How closing went, for everybody who asked; `None` until it is done.
+    closed: watch::Sender<Option<Result<(), String>>>,
 }
 
 /// What ends when the log is closed.
@@ -60,7 +63,7 @@ impl EmbeddedLog {
             let why = format!("the log in {} is in use by another process: {error}", dir.display());
             return Err(BrokerError::Failed(why));
         }
-        let groups = Groups::open(dir)?;
+        let groups = Groups::open(dir, Arc::clone(&disk))?;
         let budget = Arc::new(Budget::new(options.pending_bytes));
         let (chores, chores_thread) = Chores::start().map_err(failed)?;
         let chores = Arc::new(chores);
@@ -88,7 +91,7 @@ impl EmbeddedLog {
             groups: groups_thread,
             _lock: lock,
         }));
-        Ok(Arc::new(Self { events, dead_letters, groups, chores, running }))
+        Ok(Arc::new(Self { events, dead_letters, groups, chores, running, closed: watch::Sender::new(None) }))
     }
 
     fn topic(&self, topic: Topic) -> &Arc<TopicLog> {
@@ -108,7 +111,7 @@ impl EmbeddedLog {
 
 impl Running {
     /// Waits until everything queued is durable. Blocks.
-    fn finish(self, groups: &Groups, chores: &Chores) -> Result<(), BrokerError> {
+    fn finish(self, groups: &Groups, chores: &Chores) -> Result<(), String> {
         let mut whole = true;
         for thread in self.committers.into_iter().chain([self.groups]) {
             whole &= thread.join().is_ok();
@@ -116,8 +119,8 @@ impl Running {
         // The committers gave it work to their last moment.
         chores.close();
         whole &= self.chores.join().is_ok();
-        groups.flush().map_err(|error| BrokerError::Failed(error.to_string()))?;
-        if whole { Ok(()) } else { Err(BrokerError::Failed("a thread of the log panicked".to_owned())) }
+        groups.flush().map_err(|error| error.to_string())?;
+        if whole { Ok(()) } else { Err("a thread of the log panicked".to_owned()) }
     }
 }
 
@@ -126,7 +129,7 @@ impl Drop for EmbeddedLog {
         if let Some(running) = self.begin_closing()
             && let Err(error) = running.finish(&self.groups, &self.chores)
         {
-            tracing::error!(%error, "the log was not closed cleanly");
+            tracing::error!(error, "the log was not closed cleanly");
         }
     }
 }
@@ -199,10 +202,21 @@ impl Broker for EmbeddedLog {
     }
 
     async fn close(&self) -> Result<(), BrokerError> {
-        let Some(running) = self.begin_closing() else { return Ok(()) };
-        let (groups, chores) = (Arc::clone(&self.groups), Arc::clone(&self.chores));
-        let finish = move || running.finish(&groups, &chores);
-        let finished = telemetry::spawn_blocking_named("log-close", finish).await;
-        finished.unwrap_or_else(|error| Err(BrokerError::Failed(error.to_string())))
+        let mut outcome = self.closed.subscribe();
+        if let Some(running) = self.begin_closing() {
+            let (groups, chores) = (Arc::clone(&self.groups), Arc::clone(&self.chores));
+            let closed = self.closed.clone();
+            // It tells by itself: whoever asked first may have left, and others still wait.
+            let finish = move || closed.send_replace(Some(running.finish(&groups, &chores)));
+            if let Err(error) = telemetry::spawn_blocking_named("log-close", finish).await {
+                self.closed.send_replace(Some(Err(error.to_string())));
+            }
+        }
+        let outcome = outcome.wait_for(Option::is_some).await.map(|it| it.clone());
+        match outcome {
+            Ok(Some(Err(reason))) => Err(BrokerError::Failed(reason)),
+            Ok(_) => Ok(()),
+            Err(gone) => Err(BrokerError::Failed(gone.to_string())),
+        }
     }
 }

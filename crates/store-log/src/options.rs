@@ -1,6 +1,7 @@
 //! The settings of the log.
 
 use std::time::Duration;
+use store::broker::Topic;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -14,10 +15,12 @@ pub struct LogOptions {
     pub linger: Duration,
     /// So many waiting bytes are committed without further lingering.
     pub max_batch_bytes: usize,
-    /// Records older than this go, once every group has them.
+    /// Events older than this go, once every group has them; where no group is known, none has.
     pub retention_age: Duration,
+    /// Dead letters older than this go, read or not: mostly nobody but a person reads them.
+    pub dead_letter_age: Duration,
     /// At more bytes than this per topic, the oldest go, once every group has them; while none can go, appends
-    /// answer busy.
+    /// answer busy. Dead letters that no group reads go without being read.
     pub retention_bytes: u64,
     /// Bytes that may wait for their commit, over all topics; beyond it, appends answer busy.
     pub pending_bytes: usize,
@@ -34,6 +37,7 @@ impl Default for LogOptions {
             linger: Duration::from_millis(3),
             max_batch_bytes: MIB as usize,
             retention_age: Duration::from_secs(7 * 24 * 3600),
+            dead_letter_age: Duration::from_secs(30 * 24 * 3600),
             retention_bytes: 10 * 1024 * MIB,
             pending_bytes: 64 * MIB as usize,
             segment_bytes: 128 * MIB,
@@ -43,6 +47,14 @@ impl Default for LogOptions {
 }
 
 impl LogOptions {
+    /// How long records of a topic are kept.
+    pub(crate) fn age(&self, topic: Topic) -> Duration {
+        match topic {
+            Topic::Events => self.retention_age,
+            Topic::DeadLetters => self.dead_letter_age,
+        }
+    }
+
     /// What a segment holds, fitted to the retention.
     pub(crate) fn segment_limit(&self) -> u64 {
         self.segment_bytes.min(self.retention_bytes / 8)

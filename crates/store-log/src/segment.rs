@@ -151,6 +151,7 @@ impl Segment {
 }
 
 /// What a look through all frames of a segment shows.
+#[derive(Clone)]
 pub struct Survey {
     /// Places to start reading from.
     pub marks: Marks,
@@ -160,7 +161,7 @@ pub struct Survey {
     pub whole: u64,
     /// When the last frame was appended, epoch nanoseconds.
     pub last_at: Option<i64>,
-    /// Bytes that are no frame, before the end of the last whole frame.
+    /// Bytes that are no frame of this log, before the end of the last whole frame.
     pub damaged: u64,
 }
 
@@ -174,29 +175,55 @@ pub enum Bodies {
 }
 
 /// Looks through all frames of a segment.
+///
+/// With [`Bodies::Verify`], damage that may be of the last commit is a torn tail: the device may write the packs of a
+/// commit in any order, and none of them was acknowledged. What there is behind the damage would leave a hole in the
+/// offsets, and make re-sent lines of a stream look like known ones. So the survey then ends before the damage.
 pub fn look_through(segment: &Segment, bodies: Bodies) -> io::Result<Survey> {
     let mut frames = segment.frames(segment.body_at())?;
     let whole = segment.body_at();
     let mut seen =
         Survey { marks: Marks::default(), end: segment.begin.clone(), whole, last_at: None, damaged: 0 };
     seen.marks.note(whole, &seen.end);
+    // What was seen before the first damage in a commit, and when that commit was made.
+    let mut cut: Option<(Survey, i64)> = None;
+    let mut last_commit = None;
+    // Since the last frame that counts: the commit of a body that is wrong.
+    let mut broken = None;
+    // Bytes of whole frames that were never part of this log.
+    let mut strange = 0;
+    let mut edge = whole;
     while let Some(found) = frames.advance()? {
-        let Some(stand) = seen.end.get_mut(found.head.partition as usize) else { continue };
-        // A frame that goes back was never part of this log.
-        if found.head.first < stand.offset || found.head.count == 0 {
+        let commit = found.head.appended_at;
+        let gap = found.at > edge;
+        edge = found.at + found.head.size();
+        let goes_on = |stand: &Stand| found.head.first >= stand.offset && found.head.count > 0;
+        if !seen.end.get(found.head.partition as usize).is_some_and(goes_on) {
+            strange += found.head.size();
             continue;
         }
         if bodies == Bodies::Verify && frames.body(&found)?.is_none() {
+            broken = Some(commit);
             continue;
         }
+        let broken = broken.take() == Some(commit);
+        let torn = gap || broken;
+        if torn && cut.as_ref().is_none_or(|(_, of)| *of != commit) {
+            cut = Some((seen.clone(), commit));
+        }
+        let Some(stand) = seen.end.get_mut(found.head.partition as usize) else { continue };
         let bytes = found.head.before + found.head.size();
         *stand = Stand { offset: found.head.next(), bytes };
         seen.whole = found.at + found.head.size();
-        seen.last_at = Some(seen.last_at.unwrap_or(i64::MIN).max(found.head.appended_at));
-        seen.damaged = frames.damaged;
+        seen.last_at = Some(seen.last_at.unwrap_or(i64::MIN).max(commit));
+        seen.damaged = frames.damaged + strange;
         seen.marks.note(seen.whole, &seen.end);
+        last_commit = Some(commit);
     }
-    Ok(seen)
+    Ok(match cut {
+        Some((before, commit)) if bodies == Bodies::Verify && last_commit == Some(commit) => before,
+        _ => seen,
+    })
 }
 
 /// The file of a segment.

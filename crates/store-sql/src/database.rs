@@ -3,10 +3,15 @@
 use crate::migration;
 use crate::names::Names;
 use crate::pool::Pool;
+use std::path::Path;
 use std::sync::Arc;
 use store::sql::SqlResult;
 
 /// The SQL store on one database; implements every trait of [`store::sql`].
+///
+/// Rollups, extremes, arrivals and inflow are read on two connections of their own, so that charts never keep a login
+/// or a token waiting; each of their statements is stopped by SQLite after 30 s, and the call answers
+/// [`store::sql::SqlError::Failed`]. A database in memory has one connection for everything, and no deadline.
 #[derive(Debug)]
 pub struct SqlDatabase {
     pub(crate) pool: Pool,
@@ -26,8 +31,38 @@ impl SqlDatabase {
         Ok(Arc::new(Self { pool, names: Names::default() }))
     }
 
+    /// Opens the SQLite database in a file of any name, making it where it is not there. A URL gives `?`, `%` and `#` a
+    /// meaning of their own; a path does not. Else as [`Self::connect`].
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn open(path: &Path) -> SqlResult<Arc<Self>> {
+        let pool = Pool::open(path).await?;
+        migration::refuse_newer(&pool).await?;
+        Ok(Arc::new(Self { pool, names: Names::default() }))
+    }
+
     /// Finishes what is being written and closes every connection; later calls fail.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::sql::Accounts;
+
+    #[tokio::test]
+    async fn a_path_is_taken_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a?mode=ro", "50%20", "#1 & ü", ":memory:"] {
+            let path = folder.path().join(name).join("qgx.db");
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            let database = SqlDatabase::open(&path).await.unwrap();
+            database.migrate().await.unwrap();
+            database.close().await;
+            assert!(path.is_file(), "{}", path.display());
+        }
     }
 }

@@ -4,14 +4,17 @@
 use crate::dialect::placeholders;
 use crate::pipeline::{ROLLUP_HOURS, rollup_values};
 use crate::pool::{Pool, Row, Value, values};
-use crate::rollups::hour_of;
+use crate::rollups::{HOUR, hour_of};
 use crate::sources::{IDS, minute_of};
 use domain::Timestamp;
 use std::collections::BTreeMap;
+use store::index::layout::Class;
 use store::sql::{MetricPoint, SqlResult};
 
 /// Minutes folded in one transaction.
 const MINUTES: u32 = 20_000;
+/// Rows removed in one statement, about: those of the same time go together.
+const ROWS: u32 = 20_000;
 
 /// Folds minutes of hours that ended before an instant into those hours; answers how many minutes went.
 pub(crate) async fn minutes_to_hours(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
@@ -50,9 +53,7 @@ fn point(row: &Row) -> SqlResult<MetricPoint> {
 
 /// Folds at most [`MINUTES`] of these series.
 async fn fold_some(pool: &Pool, series: &[i64], before: i64) -> SqlResult<u64> {
-    let mut condition = String::from("series_id IN (");
-    placeholders(&mut condition, series.len());
-    condition.push_str(") AND step_start < ?");
+    let condition = format!("{} AND step_start < ?", one_of("series_id", series.len()));
     let bound: Vec<Value> = series.iter().map(|id| Value::Int(*id)).chain([before.into()]).collect();
 
     // Mostly there is nothing to do: found out without the writer.
@@ -85,36 +86,128 @@ async fn fold_some(pool: &Pool, series: &[i64], before: i64) -> SqlResult<u64> {
     Ok(gone)
 }
 
+/// Rows before an instant, to be removed about [`ROWS`] at a time: a statement holds the only writer.
+struct Old<'a> {
+    table: &'static str,
+    /// Narrows the rows down to a few ids, and its values; may be empty.
+    among: (String, &'a [Value]),
+    /// Whole numbers by which an index has the rows in order; the last is the time.
+    key: &'static [&'static str],
+    before: i64,
+}
+
+impl Old<'_> {
+    fn condition(&self) -> (String, Vec<Value>) {
+        let time = self.key.last().copied().unwrap_or_default();
+        let among = &self.among.0;
+        let and = if among.is_empty() { "" } else { " AND " };
+        let bound = self.among.1.iter().cloned().chain([self.before.into()]).collect();
+        (format!("{among}{and}{time} < ?"), bound)
+    }
+
+    /// Up to and with a row.
+    fn until(&self, row: &Row) -> SqlResult<(String, Vec<Value>)> {
+        let at = (0..self.key.len()).map(|at| row.int(at)).collect::<SqlResult<Vec<_>>>()?;
+        Ok(match (self.key, &at[..]) {
+            ([group, time], [in_group, at]) => (
+                format!(" AND ({group} < ? OR ({group} = ? AND {time} <= ?))"),
+                values![*in_group, *in_group, *at],
+            ),
+            (key, at) => {
+                let bound = at.iter().map(|it| Value::Int(*it)).collect();
+                (key.iter().map(|column| format!(" AND {column} <= ?")).collect(), bound)
+            }
+        })
+    }
+
+    async fn remove(&self, pool: &Pool) -> SqlResult<u64> {
+        let (table, key) = (self.table, self.key.join(", "));
+        let (condition, bound) = self.condition();
+        // Mostly there is nothing to do: found out without the writer.
+        let any = format!("SELECT 1 FROM {table} WHERE {condition} LIMIT 1");
+        if pool.row(any, bound.clone()).await?.is_none() {
+            return Ok(0);
+        }
+        let edge =
+            format!("SELECT {key} FROM {table} WHERE {condition} ORDER BY {key} LIMIT 1 OFFSET {}", ROWS - 1);
+        let mut gone = 0;
+        while let Some(row) = pool.row(edge.clone(), bound.clone()).await? {
+            let (until, at) = self.until(&row)?;
+            let some = format!("DELETE FROM {table} WHERE {condition}{until}");
+            gone += pool.run(some, bound.iter().cloned().chain(at).collect(), &[]).await?;
+        }
+        let rest = format!("DELETE FROM {table} WHERE {condition}");
+        Ok(gone + pool.run(rest, bound, &[]).await?)
+    }
+}
+
+/// `column IN (?,…)`.
+fn one_of(column: &str, count: usize) -> String {
+    let mut condition = format!("{column} IN (");
+    placeholders(&mut condition, count);
+    condition.push(')');
+    condition
+}
+
+/// Drops hours that a tenant's retention class no longer covers at an instant. Those of a class or a tenant that is
+/// not known stay.
+pub(crate) async fn hours(pool: &Pool, now: Timestamp) -> SqlResult<u64> {
+    let mut gone = 0;
+    let mut after = 0;
+    loop {
+        let sql = format!(
+            "SELECT s.series_id, t.retention_class FROM series s LEFT JOIN tenants t ON t.tenant_key = s.tenant_key \
+             WHERE s.series_id > ? ORDER BY s.series_id LIMIT {IDS}"
+        );
+        let rows = pool.rows(sql, values![after]).await?;
+        let Some(last) = rows.last() else { return Ok(gone) };
+        after = last.int(0)?;
+        let mut by_class = BTreeMap::<String, Vec<Value>>::new();
+        for row in &rows {
+            if let Some(class) = row.opt_text(1)? {
+                by_class.entry(class).or_default().push(row.int(0)?.into());
+            }
+        }
+        for (class, series) in by_class {
+            let Some(class) = Class::parse(&class) else { continue };
+            let before = hour_of(now.plus_nanos(-class.days() * 24 * HOUR));
+            let among = (one_of("series_id", series.len()), &series[..]);
+            gone += Old { table: "rollup_hours", among, key: &["series_id", "step_start"], before }
+                .remove(pool)
+                .await?;
+        }
+    }
+}
+
 /// Drops arrivals of minutes before an instant.
 pub(crate) async fn arrivals(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
     let before = minute_of(before);
-    let mut gone = pool
-        .run(
-            "DELETE FROM tenant_arrivals WHERE tenant_key IN (SELECT DISTINCT tenant_key FROM source_ids) AND \
-             arrival_minute < ?",
-            values![before],
-            &[],
-        )
-        .await?;
+    let mut gone = 0;
+    for row in pool.rows("SELECT DISTINCT tenant_key FROM source_ids", vec![]).await? {
+        let tenant = values![row.text(0)?];
+        let among = ("tenant_key = ?".to_owned(), &tenant[..]);
+        gone +=
+            Old { table: "tenant_arrivals", among, key: &["arrival_minute"], before }.remove(pool).await?;
+    }
     let mut after = 0;
     loop {
         let sources = next_ids(pool, "source_ids", "source_id", after).await?;
         let Some(last) = sources.last() else { return Ok(gone) };
         after = *last;
-        let mut condition = String::from("source_id IN (");
-        placeholders(&mut condition, sources.len());
-        condition.push_str(") AND arrival_minute < ?");
-        let bound: Vec<Value> = sources.iter().map(|id| Value::Int(*id)).chain([before.into()]).collect();
-        let any = format!("SELECT 1 FROM source_arrivals WHERE {condition} LIMIT 1");
-        if pool.row(any, bound.clone()).await?.is_some() {
-            gone += pool.run(format!("DELETE FROM source_arrivals WHERE {condition}"), bound, &[]).await?;
-        }
+        let sources: Vec<Value> = sources.into_iter().map(Value::Int).collect();
+        let among = (one_of("source_id", sources.len()), &sources[..]);
+        gone += Old { table: "source_arrivals", among, key: &["source_id", "arrival_minute"], before }
+            .remove(pool)
+            .await?;
     }
 }
 
 /// Drops given ids and streams not seen since an instant.
 pub(crate) async fn seen(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
-    let ids = pool.run("DELETE FROM given_ids WHERE seen_at < ?", values![before], &[]).await?;
-    let streams = pool.run("DELETE FROM streams WHERE seen_until < ?", values![before], &[]).await?;
-    Ok(ids + streams)
+    let mut gone = 0;
+    for (table, key) in [("given_ids", &["seen_at"]), ("streams", &["seen_until"])] {
+        let among = (String::new(), &[][..]);
+        gone += Old { table, among, key, before: before.as_nanos() }.remove(pool).await?;
+    }
+    Ok(gone)
 }

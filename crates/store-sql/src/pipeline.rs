@@ -315,6 +315,7 @@ impl Pipeline for SqlDatabase {
         ids_before: Timestamp,
     ) -> SqlResult<u64> {
         Ok(expiry::minutes_to_hours(&self.pool, minute_before).await?
+            + expiry::hours(&self.pool, Timestamp::now()).await?
             + expiry::arrivals(&self.pool, arrivals_before).await?
             + expiry::seen(&self.pool, ids_before).await?)
     }

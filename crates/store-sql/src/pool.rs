@@ -8,12 +8,19 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, Sqlite, Transaction};
 use std::borrow::Cow;
+use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::sql::{SqlError, SqlResult};
 
 /// How many connections read at once. SQLite readers never wait for each other nor for the writer.
 const READERS: u32 = 6;
+/// How many of their own the reads of charts have, so that a few heavy ones cannot keep logins and tokens waiting.
+const CHART_READERS: u32 = 2;
+/// How long a statement of a chart may run.
+const CHART_DEADLINE: Duration = Duration::from_secs(30);
+/// Steps of SQLite's virtual machine between two looks at the clock: well under a millisecond.
+const STEPS_A_LOOK: i32 = 20_000;
 /// Rows of one statement; a few fixed sizes, so that prepared statements are used again.
 const ROWS: [usize; 4] = [512, 64, 8, 1];
 
@@ -179,7 +186,44 @@ fn refused(error: sqlx::Error, unique: &[&'static str]) -> SqlError {
 #[derive(Debug)]
 pub(crate) enum Pool {
     /// One connection writes, so that writers queue fairly here instead of polling SQLite's lock; several read.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+        /// `None` for a database in memory: its only connection must never be interrupted.
+        charts: Option<Charts>,
+    },
+}
+
+/// Connections for reads that may be heavy.
+#[derive(Debug)]
+pub(crate) struct Charts {
+    pool: SqlitePool,
+    deadline: Duration,
+}
+
+impl Charts {
+    /// Reads all rows. At the deadline SQLite itself stops the statement, also where nobody waits for it any more:
+    /// dropping the future alone would leave it running.
+    async fn rows(&self, sql: Cow<'static, str>, values: Vec<Value>) -> SqlResult<Vec<Row>> {
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let until = Instant::now() + self.deadline;
+        // It stays on the connection, and the next read replaces it.
+        let in_time = move || Instant::now() < until;
+        connection.lock_handle().await.map_err(failed)?.set_progress_handler(STEPS_A_LOOK, in_time);
+        let rows = sqlite(sql, values).fetch_all(&mut *connection).await;
+        match rows {
+            Ok(rows) => Ok(rows.into_iter().map(Row::Sqlite).collect()),
+            Err(error) if interrupted(&error) => {
+                Err(SqlError::Failed(format!("a statement took longer than {:?}", self.deadline)))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// `SQLITE_INTERRUPT`.
+fn interrupted(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(database) if database.code().is_some_and(|code| code == "9"))
 }
 
 impl Pool {
@@ -188,9 +232,19 @@ impl Pool {
         if !url.starts_with("sqlite:") {
             return Err(SqlError::Failed("the database URL must start with sqlite:".to_owned()));
         }
-        let memory = url.contains(":memory:");
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(failed)?
+        let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
+        Self::with(options, url.contains(":memory:")).await
+    }
+
+    /// The database in a file; any path will do.
+    pub async fn open(path: &Path) -> SqlResult<Self> {
+        // SQLite gives some names a meaning of their own: "", ":memory:", "file:…". An absolute path is none of them.
+        let path = std::path::absolute(path).map_err(|error| SqlError::Failed(error.to_string()))?;
+        Self::with(SqliteConnectOptions::new().filename(path), false).await
+    }
+
+    async fn with(options: SqliteConnectOptions, memory: bool) -> SqlResult<Self> {
+        let options = options
             .create_if_missing(true)
             .journal_mode(if memory { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal })
             .synchronous(SqliteSynchronous::Full)
@@ -210,13 +264,16 @@ impl Pool {
             .await
             .map_err(failed)?;
         // A database in memory belongs to its connection.
-        let readers = if memory {
-            writer.clone()
-        } else {
-            let options = options.pragma("cache_size", "-4000").pragma("query_only", "ON");
-            pool.max_connections(READERS).connect_lazy_with(options)
+        if memory {
+            return Ok(Self::Sqlite { readers: writer.clone(), writer, charts: None });
+        }
+        let options = options.pragma("cache_size", "-4000").pragma("query_only", "ON");
+        let readers = pool.clone().max_connections(READERS).connect_lazy_with(options.clone());
+        let charts = Charts {
+            pool: pool.max_connections(CHART_READERS).connect_lazy_with(options),
+            deadline: CHART_DEADLINE,
         };
-        Ok(Self::Sqlite { writer, readers })
+        Ok(Self::Sqlite { writer, readers, charts: Some(charts) })
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -241,6 +298,19 @@ impl Pool {
             Self::Sqlite { readers, .. } => {
                 Ok(sqlite(sql.into(), values).fetch_optional(readers).await.map_err(failed)?.map(Row::Sqlite))
             }
+        }
+    }
+
+    /// Reads all rows of a query that may be heavy: on connections of its own, and no longer than 30 s, after which
+    /// the statement is stopped and the answer is [`SqlError::Failed`]. A database in memory has neither.
+    pub async fn chart_rows(
+        &self,
+        sql: impl Into<Cow<'static, str>>,
+        values: Vec<Value>,
+    ) -> SqlResult<Vec<Row>> {
+        match self {
+            Self::Sqlite { charts: Some(charts), .. } => charts.rows(sql.into(), values).await,
+            Self::Sqlite { .. } => self.rows(sql, values).await,
         }
     }
 
@@ -272,7 +342,10 @@ impl Pool {
 
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite { writer, readers, charts } => {
+                if let Some(charts) = charts {
+                    charts.pool.close().await;
+                }
                 readers.close().await;
                 writer.close().await;
             }
@@ -371,4 +444,40 @@ fn sqlite(
         };
     }
     query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_heavy_chart_is_stopped_and_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pool = Pool::open(&folder.path().join("qgx.db")).await.unwrap();
+        let Pool::Sqlite { charts: Some(charts), .. } = &mut pool else { panic!("a file has charts") };
+        charts.deadline = Duration::from_millis(300);
+        let heavy = || pool.chart_rows(ENDLESS, vec![]);
+        let light = async {
+            for _ in 0..20 {
+                pool.rows("SELECT 1", vec![]).await.unwrap();
+            }
+        };
+        let started = Instant::now();
+        let (first, second, third, ()) = futures::join!(heavy(), heavy(), heavy(), async {
+            light.await;
+            assert!(started.elapsed() < Duration::from_secs(20), "it waited for the charts");
+        });
+        for stopped in [first, second, third] {
+            let Err(SqlError::Failed(reason)) = stopped else { panic!("an endless statement ended") };
+            assert!(reason.contains("longer than 300ms"), "{reason}");
+        }
+        // The connections go on.
+        for _ in 0..CHART_READERS {
+            assert_eq!(pool.chart_rows("SELECT 7", vec![]).await.unwrap()[0].int(0).unwrap(), 7);
+        }
+        pool.close().await;
+    }
 }

@@ -23,14 +23,14 @@ async fn series(pool: &Pool, query: &RollupQuery) -> SqlResult<HashMap<i64, Sour
     let bound = values![&query.tenant, query.metric.as_str()];
     let mut rows = Vec::new();
     if query.sources.is_empty() {
-        rows = pool.rows(SELECT, bound).await?;
+        rows = pool.chart_rows(SELECT, bound).await?;
     } else {
         for chunk in query.sources.chunks(IDS) {
             let mut sql = format!("{SELECT} AND k.source_key IN (");
             placeholders(&mut sql, chunk.len());
             sql.push(')');
             let bound = bound.iter().cloned().chain(chunk.iter().map(Value::from)).collect();
-            rows.extend(pool.rows(sql, bound).await?);
+            rows.extend(pool.chart_rows(sql, bound).await?);
         }
     }
     rows.iter().map(|row| Ok((row.int(0)?, row.source(1)?))).collect()
@@ -111,13 +111,14 @@ pub(crate) async fn steps(pool: &Pool, query: &RollupQuery) -> SqlResult<Vec<(So
                      step_start - ((step_start + ?) % ?) ORDER BY last_ts DESC) AS place FROM {table} WHERE \
                      {condition}) AS placed WHERE place = 1"
                 );
-                pool.rows(sql, values![shift, step, shift, step].into_iter().chain(window).collect()).await?
+                pool.chart_rows(sql, values![shift, step, shift, step].into_iter().chain(window).collect())
+                    .await?
             } else {
                 let sql = format!(
                     "SELECT series_id, step_start - ((step_start + ?) % ?) AS step, SUM(value_count), SUM(value_sum), \
                      MIN(min_value), MAX(max_value), 0.0, 0 FROM {table} WHERE {condition} GROUP BY series_id, step"
                 );
-                pool.rows(sql, values![shift, step].into_iter().chain(window).collect()).await?
+                pool.chart_rows(sql, values![shift, step].into_iter().chain(window).collect()).await?
             };
             for row in rows {
                 if let Some(source) = series.get(&row.int(0)?) {
@@ -147,8 +148,8 @@ pub(crate) async fn extremes(
                     "SELECT {column}_value, {column}_ts FROM {table} WHERE {condition} ORDER BY {column}_value {order}, \
                      {column}_ts LIMIT 1"
                 );
-                let row = pool.row(sql, window.clone()).await?;
-                row.map(|row| Ok((row.real(0)?, row.time(1)?))).transpose()
+                let rows = pool.chart_rows(sql, window.clone()).await?;
+                rows.first().map(|row| Ok((row.real(0)?, row.time(1)?))).transpose()
             };
             if let Some(found) = first("ASC", "min").await? {
                 least = Some(least.filter(|it| (it.0, it.1) <= found).unwrap_or(found));

@@ -188,7 +188,7 @@ impl Sources for SqlDatabase {
         let bound = values![tenant, minute_of(range.from), range.to];
         let mut rows = Vec::new();
         if sources.is_empty() {
-            rows = self.pool.rows(format!("{SELECT}{ORDER}"), bound).await?;
+            rows = self.pool.chart_rows(format!("{SELECT}{ORDER}"), bound).await?;
         } else {
             for chunk in sources.chunks(IDS) {
                 let mut sql = format!("{SELECT} AND k.source_key IN (");
@@ -196,7 +196,7 @@ impl Sources for SqlDatabase {
                 sql.push(')');
                 sql.push_str(ORDER);
                 let bound = bound.iter().cloned().chain(chunk.iter().map(Value::from)).collect();
-                rows.extend(self.pool.rows(sql, bound).await?);
+                rows.extend(self.pool.chart_rows(sql, bound).await?);
             }
         }
         rows.iter().map(|row| Ok((row.source(0)?, row.time(1)?, row.count(2)?))).collect()
@@ -205,7 +205,7 @@ impl Sources for SqlDatabase {
     async fn inflow(&self, tenant: &TenantId, range: TimeRange) -> SqlResult<Vec<(Timestamp, u8, u64, u64)>> {
         let sql = "SELECT arrival_minute, level_rank, events, bytes FROM tenant_arrivals WHERE tenant_key = ? AND \
                    arrival_minute >= ? AND arrival_minute < ? ORDER BY arrival_minute, level_rank";
-        let rows = self.pool.rows(sql, values![tenant, minute_of(range.from), range.to]).await?;
+        let rows = self.pool.chart_rows(sql, values![tenant, minute_of(range.from), range.to]).await?;
         rows.iter()
             .map(|row| {
                 let level = u8::try_from(row.int(1)?).map_err(unreadable)?;

@@ -205,7 +205,8 @@ pub trait Broker: Send + Sync + 'static {
     /// Where a group stands in each partition of a topic.
     async fn lag(&self, group: &str, topic: Topic) -> Result<Vec<Lag>, BrokerError>;
 
-    /// Removes what is beyond age and size and consumed by every known group. Returns how many records went.
+    /// Removes what is beyond age and size and consumed by every known group, and returns how many records went.
+    /// Events that no group is known for stay; dead letters go by an age of their own, at least 30 days.
     async fn enforce_retention(&self, now: Timestamp) -> Result<u64, BrokerError>;
 
     /// Bytes on storage.

@@ -10,8 +10,6 @@
 // Views are deeply nested types.
 #![recursion_limit = "256"]
 
-#![recursion_limit = "512"]
-
 pub mod browser;
 pub mod charts;
 pub mod components;

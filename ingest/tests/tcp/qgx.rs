@@ -206,7 +206,7 @@ async fn a_stop_finishes_whole_frames() {
     client.say("a\nb\nhalf").await;
     rig.events(2).await;
     let (broker, port) = (Arc::clone(&rig.broker), rig.port);
-    let stopping = tokio::spawn(async move { port.shutdown(Duration::from_secs(10)).await });
+    let stopping = telemetry::spawn("stopping", async move { port.shutdown(Duration::from_secs(10)).await });
     broker.release_acks();
     assert_eq!(client.rest().await, "ACK 2\n");
     soon(stopping).await.unwrap().unwrap();

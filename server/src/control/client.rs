@@ -38,9 +38,16 @@ pub async fn run(config: &Config, command: Command, lang: Lang) -> Result<Value>
         }
         Claim::Taken(holder) => {
             let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            ask(&socket_path(&config.data_dir), command, lang).await.with_context(|| {
-                format!("the data directory {} is in use by {who}", config.data_dir.display())
-            })
+            let socket = socket_path(&config.data_dir);
+            let stream = UnixStream::connect(&socket).await.with_context(|| {
+                format!(
+                    "the data directory {} is in use by {who}, which does not answer at {}; if it is starting or \
+                     stopping, try again",
+                    config.data_dir.display(),
+                    socket.display()
+                )
+            })?;
+            exchange(stream, command, lang).await
         }
     }
 }
@@ -50,9 +57,13 @@ pub async fn run(config: &Config, command: Command, lang: Lang) -> Result<Value>
 /// # Errors
 /// Where it does not answer or refuses.
 pub async fn ask(socket: &Path, command: Command, lang: Lang) -> Result<Value> {
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!("which does not answer at {}; if it is starting or stopping, try again", socket.display())
-    })?;
+    let stream = UnixStream::connect(socket)
+        .await
+        .with_context(|| format!("nobody answers at {}", socket.display()))?;
+    exchange(stream, command, lang).await
+}
+
+async fn exchange(stream: UnixStream, command: Command, lang: Lang) -> Result<Value> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driving = telemetry::spawn("control-client", connection);
     let body = serde_json::to_vec(&Request { lang, command })?;

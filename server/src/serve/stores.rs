@@ -25,7 +25,7 @@ pub async fn open(data_dir: &DataDir, config: &Config, cost: Cost) -> Result<Ser
     let path = data_dir.path();
     let keys = data_dir.secret_keys(&config.access.secret_keys)?;
     let database = database_path(path);
-    let sql = SqlDatabase::connect(&format!("sqlite://{}", database.display()))
+    let sql = SqlDatabase::open(&database)
         .await
         .with_context(|| format!("the database {} cannot be opened; run `qgx doctor`", database.display()))?;
     store::sql::Accounts::migrate(&*sql)

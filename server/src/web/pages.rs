@@ -13,7 +13,10 @@ use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use domain::api::Theme;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use std::sync::Arc;
+use leptos::prelude::Owner;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 /// The paths of all pages, in the router's form.
 pub fn paths() -> Vec<String> {
@@ -78,10 +81,38 @@ async fn render(state: &WebState, request: Request) -> Response {
     let Some(context) = context(state, &request) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let provide = move || context.clone().provide();
-    let mut response = leptos_axum::render_app_async_with_context(provide, app::shell)(request).await;
+    let owner = Arc::new(OnceLock::new());
+    let found = Arc::clone(&owner);
+    let provide = move || {
+        if let Some(current) = Owner::current() {
+            // Called once a page; were it called again, the first would be the page's own all the same.
+            let _ = found.set(current);
+        }
+        context.clone().provide();
+    };
+    let future = leptos_axum::render_app_async_with_context(provide, app::shell)(request);
+    let mut response = Owned { owner, future }.await;
     uncached(&mut response);
     response
+}
+
+/// Renders with the page's own reactive owner in force at every step. Leptos 0.8 leaves it between rendering the body
+/// and writing the head; where the runtime goes on with the request on another thread just then, a title that reads a
+/// signal finds no arena, or that of another request, and panics.
+struct Owned<F> {
+    owner: Arc<OnceLock<Owner>>,
+    future: F,
+}
+
+impl<F: Future + Unpin> Future for Owned<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.owner.get().cloned() {
+            Some(owner) => owner.with(|| Pin::new(&mut self.future).poll(cx)),
+            None => Pin::new(&mut self.future).poll(cx),
+        }
+    }
 }
 
 /// A server function.

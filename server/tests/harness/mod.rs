@@ -1,5 +1,6 @@
 //! A whole server in this process, on free ports and a fresh directory, and a small HTTP client.
 #![expect(dead_code, reason = "each test program uses its own part of it")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};

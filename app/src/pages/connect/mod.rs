@@ -86,10 +86,7 @@ fn MakeToken(make: ServerAction<CreateToken>, source: Memo<String>) -> AnyView {
         })
     };
     let made = move || matches!(make.value().get(), Some(Ok(_)));
-    let name = move || {
-        let source = source.get();
-        if source.is_empty() { "edge".to_owned() } else { source }
-    };
+    let name = source.with_untracked(|s| if s.is_empty() { "edge".to_owned() } else { s.clone() });
     view! {
         <p class="soft small">{t(T::token_why)}</p>
         <div hidden=made>
@@ -97,7 +94,7 @@ fn MakeToken(make: ServerAction<CreateToken>, source: Memo<String>) -> AnyView {
                 <input type="hidden" name="kind" value=kind_name(TokenKind::Ingest) />
                 <div class="field">
                     <label for="token-name">{t(T::token_name)}</label>
-                    <input class="input" id="token-name" name="name" required maxlength="100" value=name() />
+                    <input class="input" id="token-name" name="name" required maxlength="100" value=name />
                 </div>
                 <div class="field">
                     <label for="token-source">{t(T::token_source)}</label>

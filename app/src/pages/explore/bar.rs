@@ -40,7 +40,7 @@ pub(super) fn QueryBar() -> AnyView {
         view! { <input type="hidden" name=name value=move || explore.address.with(value) /> }
     };
     view! {
-        <form class="qbar" class:bad=is_bad method="get" action="/explore" role="search" on:submit=submit>
+        <form class="qbar" class:bad=is_bad method="get" action="/explore" role="search" aria-label=t(T::query) on:submit=submit>
             {hidden("from", |a| a.from.clone())}
             {hidden("to", |a| a.to.clone())}
             {hidden("cols", |a| a.columns.join(","))}

@@ -56,7 +56,7 @@ fn Found(found: SearchResult) -> AnyView {
     let is_live = Memo::new(move |_| explore.address.with(|a| a.live));
     view! {
         <ListHead total=found.page.total />
-        {found.outside.map(outside)}
+        {found.outside.filter(|found| !is_just_now(explore, found)).map(outside)}
         {move || is_live.get().then(|| tail_bar(tail, show))}
         {move || rows.with(Vec::is_empty).then(|| nothing(is_live.get()))}
         <Rows rows next />
@@ -190,6 +190,12 @@ fn ColumnMenu() -> AnyView {
         </span>
     }
     .into_any()
+}
+
+/// Whether they only came in after the page was made, in a window that ends now.
+fn is_just_now(explore: Explore, found: &OutsideWindow) -> bool {
+    let shown = explore.window.range.get_untracked();
+    explore.window.window.get_untracked().is_live() && found.range.from >= shown.to
 }
 
 /// Says that what just arrived lies elsewhere in time.

@@ -127,7 +127,7 @@ impl QueryErrorKind {
                 format!("The query is too long: at most {} bytes.", super::MAX_BYTES),
             ),
             Self::TooDeep => pick(
-                format!("괄호가 너무 깊습니다. 최대 {}단계입니다.", super::MAX_DEPTH),
+                format!("괄호가 너무 깊게 겹쳐 있습니다. 최대 {}단계입니다.", super::MAX_DEPTH),
                 format!("The parentheses are nested too deep: at most {} levels.", super::MAX_DEPTH),
             ),
             Self::TooManyClauses => pick(
@@ -135,7 +135,7 @@ impl QueryErrorKind {
                 format!("Too many conditions: at most {}.", super::MAX_CLAUSES),
             ),
             Self::PhraseTooLong => pick(
-                format!("구절이 너무 깁니다. 최대 {}개 낱말입니다.", super::MAX_PHRASE_TERMS),
+                format!("구절이 너무 깁니다. 낱말은 최대 {}개입니다.", super::MAX_PHRASE_TERMS),
                 format!("The phrase is too long: at most {} words.", super::MAX_PHRASE_TERMS),
             ),
             Self::UnclosedQuote => {
@@ -196,12 +196,12 @@ impl QueryErrorKind {
                 pick(format!("“{text}”은(는) 시각이 아닙니다."), format!("“{text}” is not a time."))
             }
             Self::RawExistsOnly => pick(
-                "raw는 있는지만 물을 수 있습니다.".into(),
+                "raw는 값이 있는지만 검색할 수 있습니다.".into(),
                 "raw can only be asked for its presence.".into(),
             ),
-            Self::BadRange => pick("범위의 꼴이 잘못되었습니다.".into(), "This is not a range.".into()),
+            Self::BadRange => pick("범위 형식이 올바르지 않습니다.".into(), "This is not a range.".into()),
             Self::ReversedRange => {
-                pick("범위의 앞이 뒤보다 큽니다.".into(), "The range starts above its end.".into())
+                pick("범위의 시작 값이 끝 값보다 큽니다.".into(), "The range starts above its end.".into())
             }
         }
     }
@@ -237,7 +237,11 @@ impl QueryErrorKind {
                 "Remove them or put a condition in. To search for main() write \"main()\".",
             ),
             Self::LeadingOperator(op) => lang.pick(
-                format!("{op}를 지우거나 앞에 조건을 쓰세요. 낱말로 찾으려면 \"{op}\"로 쓰세요."),
+                format!(
+                    "{op}{} 지우거나 앞에 조건을 쓰세요. 낱말로 찾으려면 \"{op}\"{} 쓰세요.",
+                    object(op),
+                    means(op)
+                ),
                 format!("Remove {op} or write a condition before it. To search for the word write \"{op}\"."),
             ),
             Self::MissingOperand(op) if op == "-" => pick(
@@ -245,7 +249,11 @@ impl QueryErrorKind {
                 "- excludes the condition after it, as in -level:debug. Write one, or remove it.",
             ),
             Self::MissingOperand(op) => lang.pick(
-                format!("뒤에 조건을 쓰거나 {op}를 지우세요. 낱말로 찾으려면 \"{op}\"로 쓰세요."),
+                format!(
+                    "뒤에 조건을 쓰거나 {op}{} 지우세요. 낱말로 찾으려면 \"{op}\"{} 쓰세요.",
+                    object(op),
+                    means(op)
+                ),
                 format!("Write a condition after it, or remove {op}. To search for the word write \"{op}\"."),
             ),
             Self::StarInMiddle => pick(
@@ -268,14 +276,14 @@ impl QueryErrorKind {
                 "Write a name, as in level:error, or quote the text to search for it as it is.",
             ),
             Self::EmptyValue(_) => pick(
-                "빈칸 없이 값을 붙이거나, 있는지만 보려면 *를 쓰세요. 글로 찾으려면 전체를 따옴표로 묶으세요.",
+                "빈칸 없이 값을 붙이거나, 있는지만 보려면 *를 쓰세요. 텍스트로 찾으려면 전체를 따옴표로 묶으세요.",
                 "Write the value without a space, or * for any value. To search for it as text quote it all.",
             ),
             Self::DoubleOperator => {
                 pick("필드>=80 또는 필드:값 가운데 하나로 쓰세요.", "Write either field>=80 or field:value.")
             }
             Self::NotANumber(_) => pick(
-                "temperature>=80처럼 숫자와 비교하세요. 글로 찾으려면 전체를 따옴표로 묶으세요.",
+                "temperature>=80처럼 숫자와 비교하세요. 텍스트로 찾으려면 전체를 따옴표로 묶으세요.",
                 "Compare with a number, as in temperature>=80. To search for it as text quote it all.",
             ),
             Self::NotComparable(field) => lang.pick(
@@ -301,4 +309,14 @@ impl QueryErrorKind {
             Self::ReversedRange => pick("두 값을 바꾸세요.", "Swap the two values."),
         }
     }
+}
+
+/// The object particle of an operator: NOT is read 낫, which ends in a consonant; 앤드 and 오어 do not.
+fn object(op: &str) -> &'static str {
+    if op == "NOT" { "을" } else { "를" }
+}
+
+/// The particle of means of an operator.
+fn means(op: &str) -> &'static str {
+    if op == "NOT" { "으로" } else { "로" }
 }

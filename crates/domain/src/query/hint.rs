@@ -38,7 +38,7 @@ impl HintKind {
                 )
             }
             Self::LooksLikeText(text) => lang.pick(
-                format!("필드와 값으로 읽었습니다. 글로 찾으려면 \"{text}\"처럼 따옴표로 묶으세요."),
+                format!("필드와 값으로 읽었습니다. 텍스트로 찾으려면 \"{text}\"처럼 따옴표로 묶으세요."),
                 format!("This was read as a field and its value. To search for it as text write \"{text}\"."),
             ),
             Self::WholeMessage => lang.pick(

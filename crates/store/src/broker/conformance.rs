@@ -60,6 +60,7 @@ pub async fn run(setup: &dyn Setup) {
     if setup.abilities().retention {
         keeps_what_a_group_needs(&*setup.fresh().await).await;
         keeps_what_is_young(&*setup.fresh().await).await;
+        keeps_what_nobody_has_read(&*setup.fresh().await).await;
     }
     keeps_everything_when_reopened(setup).await;
     refuses_when_closed(&*setup.fresh().await).await;
@@ -363,6 +364,17 @@ async fn keeps_what_is_young(broker: &dyn Broker) {
     broker.commit("fast", Topic::Events, partition, 6).await.unwrap();
     assert_eq!(broker.enforce_retention(Timestamp::now()).await.unwrap(), 0);
     assert_eq!(drain(broker, Topic::Events, partition, 0).await.len(), 6);
+}
+
+async fn keeps_what_nobody_has_read(broker: &dyn Broker) {
+    let partition = partition_of(broker, "pump-1");
+    let after = |days: i64| Timestamp::now().plus_nanos(days * DAY_NANOS);
+    broker.append(Topic::Events, numbered("pump-1", 0..3)).await.unwrap();
+    broker.append(Topic::DeadLetters, numbered("pump-1", 0..2)).await.unwrap();
+    assert_eq!(broker.enforce_retention(after(29)).await.unwrap(), 0, "letters are kept for a month");
+    assert_eq!(drain(broker, Topic::DeadLetters, partition, 0).await.len(), 2);
+    assert_eq!(broker.enforce_retention(after(400)).await.unwrap(), 2, "letters need no group to go");
+    assert_eq!(drain(broker, Topic::Events, partition, 0).await.len(), 3, "events wait for a first group");
 }
 
 async fn keeps_everything_when_reopened(setup: &dyn Setup) {

@@ -12,6 +12,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Append, Broker, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Record, Topic};
 
+/// How long dead letters are kept, read or not.
+const DEAD_LETTER_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What goes wrong with one append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendFault {
@@ -75,7 +78,7 @@ impl Log {
 }
 
 impl MemoryBroker {
-    /// An empty one, with `partitions` for each topic and a retention of seven days.
+    /// An empty one, with `partitions` for each topic and a retention of seven days, of dead letters thirty.
     pub fn new(partitions: u32) -> Arc<Self> {
         Arc::new(Self {
             partitions: partitions.max(1),
@@ -196,7 +199,8 @@ impl State {
         groups
             .map(|group| self.committed.get(&(group.clone(), topic, partition)).copied().unwrap_or(0))
             .min()
-            .unwrap_or(Offset::MAX)
+            // Events wait for a group that is still to come; dead letters are read by people, without one.
+            .unwrap_or(if topic == Topic::Events { 0 } else { Offset::MAX })
     }
 }
 
@@ -292,10 +296,10 @@ impl Broker for MemoryBroker {
     async fn enforce_retention(&self, now: Timestamp) -> Result<u64, BrokerError> {
         let mut state = self.state.lock();
         state.open()?;
-        let age = i64::try_from(self.retention_age.as_nanos()).unwrap_or(i64::MAX);
-        let kept_since = now.plus_nanos(-age);
         let mut removed = 0;
         for topic in Topic::ALL {
+            let age = if topic == Topic::Events { self.retention_age } else { DEAD_LETTER_AGE };
+            let kept_since = now.plus_nanos(-i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
             for partition in 0..self.partitions {
                 let needed = state.needed(topic, partition);
                 let Some(log) = state.logs.get_mut(&(topic, partition)) else { continue };

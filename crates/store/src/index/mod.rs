@@ -69,11 +69,14 @@ pub struct Search {
     pub range: TimeRange,
     /// Newest or oldest first, by (`ts`, `received_at`, `id`).
     pub order: Order,
-    /// At most this many, 1–1,000.
+    /// At most this many, 1–1,000; fewer where they would be more than [`PAGE_BYTES`].
     pub limit: u32,
     /// Only what stands after this key in the order.
     pub after: Option<SortKey>,
 }
+
+/// How many bytes of events a page, or a chunk of an export, holds at most; a larger event comes alone.
+pub const PAGE_BYTES: usize = 16 << 20;
 
 /// What a search found.
 #[derive(Debug, Clone)]
@@ -243,8 +246,8 @@ pub trait EventIndex: Send + Sync + 'static {
         limit: ReadLimit,
     ) -> Result<Option<Bytes>, IndexError>;
 
-    /// Everything that matches, in the order, streamed in bounded memory. The limit's deadline is ignored; each
-    /// chunk has 30 s.
+    /// Everything that matches, in the order, streamed in bounded memory. The limit's deadline is ignored; the stream
+    /// ends with [`IndexError::Deadline`] only where 30 s bring it no further.
     fn export(
         &self,
         tenant: &TenantId,

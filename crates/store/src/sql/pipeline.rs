@@ -127,7 +127,9 @@ pub trait Pipeline: Send + Sync + 'static {
         ids: &[(TenantId, SourceKey, String)],
     ) -> SqlResult<Vec<(TenantId, SourceKey, String)>>;
     /// Drops minute rollups before `minute_before`, arrivals before `arrivals_before`, given ids and streams unused
-    /// since `ids_before`; makes hour rollups of what it drops. Answers how many rows went.
+    /// since `ids_before`; makes hour rollups of what it drops, and drops those that by the clock are older than
+    /// their tenant's retention class. In short transactions, so that a flush never waits long. Answers how many
+    /// rows went.
     async fn expire(
         &self,
         minute_before: Timestamp,

@@ -58,7 +58,8 @@ pub struct SourceFilter {
     pub limit: u32,
 }
 
-/// Sources, arrivals per minute, latest values, rollups: the reading side.
+/// Sources, arrivals per minute, latest values, rollups: the reading side. Arrivals, inflow and rollups may be heavy: a
+/// store keeps them apart from short reads, and may give up on one after 30 s with [`super::SqlError::Failed`].
 #[async_trait]
 pub trait Sources: Send + Sync + 'static {
     /// Makes one; `Conflict("key")`.

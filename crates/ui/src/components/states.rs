@@ -75,7 +75,7 @@ pub fn empty(
 ) -> AnyView {
     view! {
         <div class="empty">
-            {icon(mark)} <h3>{title}</h3> <p>{body}</p> {more.into_any()}
+            {icon(mark)} <strong class="title">{title}</strong> <p>{body}</p> {more.into_any()}
         </div>
     }
     .into_any()

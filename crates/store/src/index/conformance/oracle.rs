@@ -145,7 +145,7 @@ pub fn key(event: &StoredEvent<'_>) -> SortKey {
 }
 
 fn summed_up(mut values: Vec<(SortKey, f64)>, aggregate: Aggregate) -> Option<f64> {
-    values.sort_by_key(|(key, _)| (key.ts, key.received_at));
+    values.sort_by_key(|(key, _)| *key);
     let numbers = || values.iter().map(|(_, v)| *v);
     let (last, count) = (values.last()?.1, values.len() as f64);
     Some(match aggregate {

@@ -1,8 +1,8 @@
 //! What is no longer kept.
 
-use super::{DAY_ONE, HOUR, MINUTE, Outcome, Store, TOPIC, arrivals, flush, source, tenant};
+use super::{DAY_ONE, HOUR, MINUTE, Outcome, Store, TOPIC, arrivals, flush, source, tenant, tenant_row};
 use crate::sql::sources::RollupQuery;
-use crate::sql::{MetricPoint, Rollup, StreamPosition};
+use crate::sql::{MetricPoint, Rollup, StreamPosition, TenantRow};
 use domain::api::Aggregate;
 use domain::{TimeRange, Timestamp};
 
@@ -60,14 +60,60 @@ pub async fn minutes_become_hours(store: Store) -> Outcome {
     Ok(())
 }
 
-/// Arrivals by their minute; ids and streams by their last use.
+/// Hours as long as the tenant's retention class says; those of a tenant that is not known stay.
+pub async fn hours_go_by_class(store: Store) -> Outcome {
+    let now = Timestamp::now();
+    let ago = |days: i64| now.plus_nanos(-days * 24 * HOUR);
+    let mut batch = flush(&[(0, 1)]);
+    for (name, class) in [("week", "7d"), ("month", "30d"), ("quarter", "90d"), ("year", "1y"), ("none", "")]
+    {
+        if !class.is_empty() {
+            store.create_tenant(&TenantRow { class: class.to_owned(), ..tenant_row(name) }).await?;
+        }
+        batch.rollups.extend([40, 100, 400].map(|days| Rollup {
+            tenant: tenant(name),
+            source: source("a"),
+            metric: "temp".to_owned(),
+            minute: ago(days),
+            point: MetricPoint::of(1.0, ago(days)),
+        }));
+    }
+    store.flush(TOPIC, &batch).await?;
+    let kept = async |name: &str| {
+        let query = RollupQuery {
+            tenant: tenant(name),
+            metric: "temp".to_owned(),
+            sources: vec![],
+            aggregate: Aggregate::Count,
+            range: TimeRange::new(ago(500), now),
+            step_secs: 3_600,
+            offset_secs: 0,
+        };
+        Ok::<_, crate::sql::SqlError>(store.rollup(&query).await?.len())
+    };
+    let never = Timestamp::from_nanos(0);
+    store.expire(never, never, never).await?;
+    assert_eq!(kept("week").await?, 3, "minutes have an age of their own");
+    store.expire(ago(30), never, never).await?;
+    for (name, expect) in [("week", 0), ("month", 0), ("quarter", 1), ("year", 2), ("none", 3)] {
+        assert_eq!(kept(name).await?, expect, "{name}");
+    }
+    Ok(())
+}
+
+/// Arrivals by their minute; ids and streams by their last use. However many there are.
 pub async fn the_rest_expires(store: Store) -> Outcome {
+    /// More than any store removes at once.
+    const MANY: i64 = 45_000;
     let (acme, a) = (tenant("acme"), source("a"));
     let (old, new) = (DAY_ONE, DAY_ONE.plus_nanos(HOUR));
     let mut batch = flush(&[(0, 1)]);
     batch.sources.push(arrivals("acme", "a", old, 9, 1));
     batch.sources.push(arrivals("acme", "a", new, 9, 2));
-    batch.given_ids.push((acme.clone(), a.clone(), "old".to_owned(), old));
+    let old_id = |n: i64| (acme.clone(), a.clone(), format!("old-{n}"), old.plus_nanos(-n));
+    batch.given_ids.extend((0..MANY).map(old_id));
+    let old_minute = |n: i64| (old.plus_nanos(-n / 10 * MINUTE), (n % 10) as u8, 1, 100);
+    batch.sources[0].arrivals.extend((10..MANY / 2).map(old_minute));
     batch.given_ids.push((acme.clone(), a.clone(), "new".to_owned(), new));
     let stream = "boot-7".to_owned();
     batch.streams.push(StreamPosition { tenant: acme.clone(), source: a.clone(), stream, sequence: 5 });
@@ -75,13 +121,19 @@ pub async fn the_rest_expires(store: Store) -> Outcome {
 
     let never = Timestamp::from_nanos(0);
     let day = TimeRange::new(DAY_ONE, DAY_ONE.plus_nanos(24 * HOUR));
-    assert!(store.expire(never, new, new).await? >= 2);
+    let by_minute = MANY / 2 - 10;
+    let least = u64::try_from(MANY + 2 * by_minute).expect("not below 0");
+    assert!(store.expire(never, new, new).await? >= least);
     assert_eq!(store.arrivals(&acme, &[], day).await?, [(a.clone(), new, 2)]);
     assert_eq!(store.inflow(&acme, day).await?, [(new, 9, 2, 200)]);
     let id = |text: &str| (acme.clone(), a.clone(), text.to_owned());
-    assert_eq!(store.known_ids(&[id("old"), id("new")]).await?, [id("new")]);
+    let asked = [id("old-0"), id("old-20000"), id(&format!("old-{}", MANY - 1)), id("new")];
+    assert_eq!(store.known_ids(&asked).await?, [id("new")]);
+    let long = TimeRange::new(DAY_ONE.plus_nanos(-24 * 3 * HOUR), DAY_ONE);
+    assert_eq!((store.arrivals(&acme, &[], long).await?, store.inflow(&acme, long).await?), (vec![], vec![]));
     assert_eq!(store.stream_position(&acme, &a, "boot-7").await?, 5, "used a moment ago");
-    assert_eq!(store.source(&acme, &a).await?.map(|it| it.events), Some(3), "the registry stays");
+    let events = u64::try_from(by_minute + 3).ok();
+    assert_eq!(store.source(&acme, &a).await?.map(|it| it.events), events, "the registry stays");
 
     store.expire(never, never, Timestamp::now().plus_nanos(24 * HOUR)).await?;
     assert_eq!(store.stream_position(&acme, &a, "boot-7").await?, 0);

@@ -38,7 +38,7 @@ macro_rules! sql_conformance {
             deleted_sources_come_back a_tenant_sees_its_own_only a_flush_is_read_back rollups_merge
             latest_values_keep_the_later positions_never_go_back a_flush_again_changes_nothing
             a_flush_half_behind_is_refused given_ids_are_known arrivals_are_added rollups_answer_steps
-            extremes_are_exact sums_beyond_doubles_leave_a_gap minutes_become_hours the_rest_expires
+            extremes_are_exact sums_beyond_doubles_leave_a_gap minutes_become_hours hours_go_by_class the_rest_expires
             readers_see_whole_flushes large_flushes_are_written
         }
     };

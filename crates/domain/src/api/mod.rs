@@ -1,0 +1,36 @@
+//! What services hand to the web and to REST: plain shapes, the same on the wire and in the browser.
+
+mod account;
+mod events;
+mod live;
+mod metrics;
+mod overview;
+mod problem;
+mod sources;
+mod tokens;
+
+pub use account::{Me, ProfileInput, SessionInfo, TenantInfo, TenantInput, Theme, UserProfile};
+pub use events::{
+    EventFilter, Facet, FacetValue, FieldInfo, Histogram, HistogramSeries, Order, OutsideWindow,
+    SearchResult, Surroundings,
+};
+pub use live::{LiveMessage, LiveTotals, Refusal};
+pub use metrics::{Aggregate, Extremes, LatestValue, MetricQuery, MetricResult, MetricSeries};
+pub use overview::Overview;
+pub use problem::{FieldProblem, Problem};
+pub use sources::{ImportReport, SourceCounts, SourceInput, SourceListRequest, SourceState, SourceSummary};
+pub use tokens::{NewToken, TokenInfo, TokenInput, TokenKind};
+
+use serde::{Deserialize, Serialize};
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Page<T> {
+    /// The items, in order.
+    pub items: Vec<T>,
+    /// Where the next page starts; `null` on the last.
+    pub next_cursor: Option<String>,
+    /// How many there are in all.
+    pub total: u64,
+}
