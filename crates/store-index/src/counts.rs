@@ -10,6 +10,7 @@ use tantivy::columnar::{StrColumn, Streamer};
 
 /// How many counts of strings one answer may hold, over all fields and segments: 128 MiB of them.
 const MAX_CELLS: usize = 32 << 20;
+
 /// A segment's strings of a field, counted by ordinal.
 pub(crate) struct StringCounts {
     pub column: StrColumn,
@@ -123,7 +124,7 @@ struct Walk<'a> {
 }
 
 enum Steps<'a> {
-    Through(Streamer<'a>, std::slice::Iter<'a, u32>),
+    Through(Box<Streamer<'a>>, std::slice::Iter<'a, u32>),
     From(&'a StrColumn, std::slice::Iter<'a, (u64, u32)>),
 }
 
@@ -131,7 +132,7 @@ impl<'a> Walk<'a> {
     fn new(StringCounts { column, counts }: &'a StringCounts) -> Result<Self, IndexError> {
         let steps = match counts {
             Counts::All(counts) => {
-                Steps::Through(column.dictionary().stream().map_err(failed)?, counts.iter())
+                Steps::Through(Box::new(column.dictionary().stream().map_err(failed)?), counts.iter())
             }
             Counts::Packed(counts) => Steps::From(column, counts.iter()),
             Counts::Few(_) => return Err(failed("counts were not packed")),

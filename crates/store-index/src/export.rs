@@ -125,7 +125,7 @@ impl<'a> Passes<'a> {
             match self.pass(window) {
                 Ok(Page { hits, next, .. }) => {
                     self.left = match next {
-                        Some(key) => Some(self.from_key(left, key)),
+                        Some(key) => Some(self.behind_key(left, key)),
                         None => self.behind(left, window),
                     };
                     self.after = next.or(self.after);
@@ -167,8 +167,8 @@ impl<'a> Passes<'a> {
         (left.from < left.to).then_some(left)
     }
 
-    /// What is left behind a key; events of its own `ts` may be.
-    fn from_key(&self, left: TimeRange, key: SortKey) -> TimeRange {
+    /// What is left behind a key: events of its own `ts` may be.
+    fn behind_key(&self, left: TimeRange, key: SortKey) -> TimeRange {
         match self.request.order {
             Order::Asc => TimeRange { from: left.from.max(key.ts), ..left },
             Order::Desc => TimeRange { to: left.to.min(key.ts.plus_nanos(1)), ..left },

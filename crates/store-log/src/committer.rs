@@ -197,12 +197,12 @@ impl Committer {
     /// Makes bytes durable at the end of the file. An error that says the disk is full leaves nothing of them.
     fn store(&mut self, buffer: &[u8]) -> io::Result<()> {
         let written = self.file.write_at(buffer, self.len).and_then(|()| self.file.sync());
-        written.or_else(|error| {
+        written.map_err(|error| {
             self.unclean = true;
             // Cutting off and syncing again tells whether anything of it could come back.
             match self.clean() {
-                Ok(()) => Err(error),
-                Err(_) => Err(io::Error::other(error)),
+                Ok(()) => error,
+                Err(_) => io::Error::other(error),
             }
         })
     }

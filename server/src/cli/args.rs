@@ -190,7 +190,7 @@ pub struct AgentArgs {
 pub enum Protocol {
     /// QGX lines, a JSON object or a text each: acknowledged, resumable.
     Qgx,
-    /// A JSON object a line, as it is: not acknowledged.
+    /// A JSON object a line, as it is: acknowledged only with --source or --stream.
     Ndjson,
     /// Syslog lines as they are: not acknowledged.
     Syslog,
@@ -198,7 +198,7 @@ pub enum Protocol {
     Gelf,
     /// Influx line protocol as it is: not acknowledged.
     Influx,
-    /// The bytes as they are: not acknowledged.
+    /// The bytes as they are: acknowledged only with --source or --stream.
     Raw,
     /// Comma-separated values with a header: each row an object, acknowledged.
     Csv,

@@ -320,3 +320,19 @@ fn object(op: &str) -> &'static str {
 fn means(op: &str) -> &'static str {
     if op == "NOT" { "으로" } else { "로" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn particles_follow_the_operator() {
+        let check = |op: &str, leading: &str, missing: &str| {
+            assert!(QueryErrorKind::LeadingOperator(op.into()).hint(Lang::Ko).starts_with(leading), "{op}");
+            assert!(QueryErrorKind::MissingOperand(op.into()).hint(Lang::Ko).contains(missing), "{op}");
+        };
+        check("AND", "AND를 지우거나", "\"AND\"로 쓰세요");
+        check("OR", "OR를 지우거나", "\"OR\"로 쓰세요");
+        check("NOT", "NOT을 지우거나", "\"NOT\"으로 쓰세요");
+    }
+}

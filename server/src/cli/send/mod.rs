@@ -48,9 +48,17 @@ struct Summary {
 
 /// Sends the files.
 pub fn run(args: SendArgs) -> Result<ExitCode> {
-    let acknowledged = matches!(args.protocol, Protocol::Qgx | Protocol::Csv);
-    if !acknowledged && (args.target.source.is_some() || args.stream.is_some()) {
-        bail!("--source and --stream go with --as qgx and --as csv; other protocols say neither");
+    let named = args.target.source.is_some() || args.stream.is_some();
+    let acknowledged = match args.protocol {
+        Protocol::Qgx | Protocol::Csv => true,
+        // The same lines travel as QGX lines, whose HELLO can name a source and a stream.
+        Protocol::Ndjson | Protocol::Raw => named,
+        _ => false,
+    };
+    if named && !acknowledged {
+        bail!(
+            "--source and --stream go with --as qgx, ndjson, raw and csv; the other formats name a source in each record"
+        );
     }
     if args.stream.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > 64) {
         bail!("--stream takes a name of 1 to 64 characters");
