@@ -45,7 +45,10 @@ pub fn explore(q: &str, from: &str, to: &str) -> String {
 pub fn parse_window(from: &str, to: &str, zone: &Zone) -> TimeWindow {
     let usual = TimeWindow::DEFAULT;
     let point = |text: &str, usual: TimePoint| {
-        TimePoint::parse(text).ok().or_else(|| local_time(text, zone).map(TimePoint::Absolute)).unwrap_or(usual)
+        TimePoint::parse(text)
+            .ok()
+            .or_else(|| local_time(text, zone).map(TimePoint::Absolute))
+            .unwrap_or(usual)
     };
     TimeWindow { from: point(from, usual.from), to: point(to, usual.to) }
 }
@@ -73,7 +76,10 @@ mod tests {
     fn windows_are_read_in_the_zone() {
         let zone = Zone::named("Asia/Seoul").unwrap();
         let check = |from: &str, expect: TimePoint| {
-            assert_eq!(parse_window(from, "now", &zone), TimeWindow { from: expect, to: TimePoint::Relative(0) });
+            assert_eq!(
+                parse_window(from, "now", &zone),
+                TimeWindow { from: expect, to: TimePoint::Relative(0) }
+            );
         };
         check("now-1h", TimePoint::Relative(-3_600_000_000_000));
         check("1970-01-02T09:00", TimePoint::Absolute(Timestamp::from_secs(86_400)));
@@ -85,7 +91,8 @@ mod tests {
 
     #[test]
     fn queries_are_escaped() {
-        let check = |q: &str, expect: &str| assert_eq!(with_query("/explore", [("q", q), ("from", "")]), expect);
+        let check =
+            |q: &str, expect: &str| assert_eq!(with_query("/explore", [("q", q), ("from", "")]), expect);
         check("", "/explore");
         check("a b", "/explore?q=a%20b");
         check("부산&x=1", "/explore?q=%EB%B6%80%EC%82%B0%26x%3D1");

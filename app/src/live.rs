@@ -57,7 +57,8 @@ pub(crate) fn follow(
     let wants = Memo::new(move |_| wants());
     Effect::new(move |_| {
         link.set(Link::Closed);
-        let Some(source) = wants.get().and_then(|wants| web_sys::EventSource::new(&wants.address()).ok()) else {
+        let Some(source) = wants.get().and_then(|wants| web_sys::EventSource::new(&wants.address()).ok())
+        else {
             return;
         };
         let message = Closure::<dyn Fn(web_sys::MessageEvent)>::new(move |event: web_sys::MessageEvent| {

@@ -25,9 +25,8 @@ pub(crate) fn theme_name(theme: Theme) -> Option<&'static str> {
 /// The document. Needs a [`RequestContext`](crate::context::RequestContext).
 pub fn shell() -> impl IntoView {
     let request = use_request();
-    let (lang, theme, assets) = request.map_or_else(Default::default, |r| {
-        (r.lang, r.theme, r.assets.replace(NONCE_PLACEHOLDER, &r.nonce))
-    });
+    let (lang, theme, assets) = request
+        .map_or_else(Default::default, |r| (r.lang, r.theme, r.assets.replace(NONCE_PLACEHOLDER, &r.nonce)));
     view! {
         <!DOCTYPE html>
         <html lang=lang.tag() data-theme=theme_name(theme)>

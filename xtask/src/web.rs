@@ -96,7 +96,7 @@ pub fn first_load(app: &str) -> anyhow::Result<Vec<Asset>> {
             assets.push(Asset { name, raw: std::fs::metadata(&path)?.len(), brotli });
         }
     }
-    assets.sort_by(|a, b| b.brotli.cmp(&a.brotli));
+    assets.sort_by_key(|asset| std::cmp::Reverse(asset.brotli));
     Ok(assets)
 }
 

@@ -43,7 +43,9 @@ pub(super) fn listen() {
                 (true, "s") => to("/sources"),
                 (true, "c") => to("/connect"),
                 (false, "g") => waiting.set_value(true),
-                (false, "/") => browser::focus(if browser::find("#query").is_some() { "#query" } else { "#search" }),
+                (false, "/") => {
+                    browser::focus(if browser::find("#query").is_some() { "#query" } else { "#search" })
+                }
                 (false, "?") => open.update(|open| *open = !*open),
                 (false, "j") => step(1),
                 (false, "k") => step(-1),
@@ -53,7 +55,8 @@ pub(super) fn listen() {
         });
         let go = navigate.clone();
         let forms = window_event_listener(ev::submit, move |event| {
-            let Some(form) = event.target().and_then(|t| t.dyn_into::<web_sys::HtmlFormElement>().ok()) else {
+            let Some(form) = event.target().and_then(|t| t.dyn_into::<web_sys::HtmlFormElement>().ok())
+            else {
                 return;
             };
             if event.default_prevented() || form.method() != "get" {
@@ -82,9 +85,9 @@ fn address_of(form: &web_sys::HtmlFormElement) -> Option<String> {
         let pair: js_sys::Array = pair.dyn_into().ok()?;
         out.push((pair.get(0).as_string()?, pair.get(1).as_string().unwrap_or_default()));
     }
-    let action = form.get_attribute("action").unwrap_or_else(|| {
-        browser::window().and_then(|w| w.location().pathname().ok()).unwrap_or_default()
-    });
+    let action = form
+        .get_attribute("action")
+        .unwrap_or_else(|| browser::window().and_then(|w| w.location().pathname().ok()).unwrap_or_default());
     Some(crate::address::with_query(&action, out.iter().map(|(n, v)| (n.as_str(), v.as_str()))))
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn Frame() -> AnyView {
         if crate::context::use_request().is_some() {
             let path = location.pathname.get_untracked();
             let search = location.search.get_untracked();
-            let next = if search.is_empty() { path } else { format!("{path}?{}", search.trim_start_matches('?')) };
+            let next =
+                if search.is_empty() { path } else { format!("{path}?{}", search.trim_start_matches('?')) };
             crate::context::send_to(&crate::address::with_query("/login", [("next", next.as_str())]));
         }
         return view! { <main></main> }.into_any();

@@ -123,7 +123,8 @@ fn SearchBox() -> AnyView {
 fn TenantMenu() -> AnyView {
     let session = use_session();
     let current = move || session.me.with(|me| me.as_ref().map(|me| me.tenant.name.clone()));
-    let tenants = session.me.with_untracked(|me| me.as_ref().map(|me| me.tenants.clone()).unwrap_or_default());
+    let tenants =
+        session.me.with_untracked(|me| me.as_ref().map(|me| me.tenants.clone()).unwrap_or_default());
     if tenants.len() < 2 {
         return view! { <span class="btn quiet wide">{current}</span> }.into_any();
     }

@@ -4,6 +4,7 @@
 use crate::error::{Answer, AppError};
 use crate::texts::T;
 use leptos::prelude::*;
+use leptos::tachys::reactive_graph::OwnedView;
 use leptos_meta::Title;
 use ui::components::ErrorState;
 use ui::use_locale;
@@ -17,15 +18,39 @@ pub(crate) fn loaded<V>(
 where
     V: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
 {
+    loaded_or(resource, skeleton, view, |_| None)
+}
+
+/// Shows what a resource brings; `instead` may have something better to show than the error.
+pub(crate) fn loaded_or<V>(
+    resource: Resource<Answer<V>>,
+    skeleton: fn() -> AnyView,
+    view: impl Fn(V) -> AnyView + Clone + Send + Sync + 'static,
+    instead: fn(&AppError) -> Option<AnyView>,
+) -> AnyView
+where
+    V: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
+{
+    let page = Owner::current();
     view! {
         <Transition fallback=skeleton>
             {move || {
-                let view = view.clone();
+                let (view, page) = (view.clone(), page.clone());
                 Suspend::new(async move {
-                    match resource.await {
-                        Ok(value) => view(value),
-                        Err(error) => failed(error, Callback::new(move |()| resource.refetch())),
-                    }
+                    let shown = resource.await;
+                    // The old picture stays while a new one comes, so its signals must outlive this run: they belong
+                    // to the picture itself, under the page.
+                    let picture = page.map_or_else(Owner::new, |page| page.with(Owner::new));
+                    picture
+                        .with(|| {
+                            OwnedView::new(match shown {
+                                Ok(value) => view(value),
+                                Err(error) => instead(&error).unwrap_or_else(|| {
+                                    failed(error, Callback::new(move |()| resource.refetch()))
+                                }),
+                            })
+                        })
+                        .into_any()
                 })
             }}
         </Transition>

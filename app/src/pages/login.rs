@@ -41,7 +41,8 @@ pub(crate) fn Login() -> AnyView {
 fn form() -> AnyView {
     let query = use_query_map();
     let next = move || query.with(|q| q.get("next").unwrap_or_default());
-    let error = query.with_untracked(|q| q.get("__err")).map(|e| ServerFnUrlError::<AppError>::decode_err(&e));
+    let error =
+        query.with_untracked(|q| q.get("__err")).map(|e| ServerFnUrlError::<AppError>::decode_err(&e));
     view! {
         <form class="form" method="post" action="/api/app/login">
             {error.map(|error| view! { <ErrorState problem=*error.0 /> })}

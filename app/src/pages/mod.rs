@@ -12,7 +12,7 @@ mod sources;
 
 pub(crate) use connect::ConnectPage;
 pub(crate) use explore::ExplorePage;
-pub(crate) use loading::{failed, loaded, page_title};
+pub(crate) use loading::{loaded, loaded_or, page_title};
 pub(crate) use login::Login;
 pub(crate) use not_found::NotFound;
 pub(crate) use overview::OverviewPage;

@@ -5,7 +5,9 @@ use crate::address;
 use crate::live::{self, Link, Wants};
 use crate::server_fns::overview::overview;
 use crate::texts::{T, t, texts};
-use domain::api::{Histogram, HistogramSeries, LiveMessage, LiveTotals, Overview, SourceState, SourceSummary};
+use domain::api::{
+    Histogram, HistogramSeries, LiveMessage, LiveTotals, Overview, SourceState, SourceSummary,
+};
 use domain::{Event, Level, Timestamp};
 use leptos::prelude::*;
 use ui::charts::{Fill, Legend, LevelBars, sparkline};
@@ -106,16 +108,17 @@ fn first_steps() -> AnyView {
 #[component]
 fn Figures(board: RwSignal<Overview>) -> AnyView {
     let locale = use_locale();
-    let figure = move |title: fn(T) -> &'static str, value: AnyView, note: AnyView, spark: Option<AnyView>| {
-        view! {
-            <div class="card kpi">
-                <dt>{t(title)}</dt>
-                <dd class="value">{value}</dd>
-                <dd class="note">{note}</dd>
-                {spark}
-            </div>
-        }
-    };
+    let figure =
+        move |title: fn(T) -> &'static str, value: AnyView, note: AnyView, spark: Option<AnyView>| {
+            view! {
+                <div class="card kpi">
+                    <dt>{t(title)}</dt>
+                    <dd class="value">{value}</dd>
+                    <dd class="note">{note}</dd>
+                    {spark}
+                </div>
+            }
+        };
     let rate = view! { {move || locale.rate(board.with(|b| b.rate))} };
     let change = move || {
         board.with(|b| b.change_percent).map(|percent| {
@@ -183,9 +186,7 @@ pub(crate) fn state_pill(state: SourceState) -> AnyView {
 
 #[component]
 fn TopSources(board: RwSignal<Overview>) -> AnyView {
-    let rows = move || {
-        board.with(|b| b.top_sources.iter().map(|source| row(source, board)).collect_view())
-    };
+    let rows = move || board.with(|b| b.top_sources.iter().map(|source| row(source, board)).collect_view());
     let is_empty = move || board.with(|b| b.top_sources.is_empty());
     let keys = Memo::new(move |_| {
         board.with(|b| b.top_sources.iter().map(|s| (s.key.clone(), s.state)).collect::<Vec<_>>())
@@ -246,7 +247,8 @@ fn row(source: &SourceSummary, board: RwSignal<Overview>) -> AnyView {
             })
         }
     };
-    let kind = (!source.kind.is_empty()).then(|| view! { <span class="faint hide-s">{source.kind.clone()}</span> });
+    let kind =
+        (!source.kind.is_empty()).then(|| view! { <span class="faint hide-s">{source.kind.clone()}</span> });
     let name = if source.name.is_empty() { key.as_str().to_owned() } else { source.name.clone() };
     view! {
         <tr>
@@ -359,7 +361,9 @@ fn add_to_inflow(inflow: &mut Histogram, totals: &LiveTotals) {
         if !inflow.series.iter().any(|s| s.level == level) {
             inflow.series.push(HistogramSeries { level, counts: vec![0; buckets] });
         }
-        if let Some(last) = inflow.series.iter_mut().find(|s| s.level == level).and_then(|s| s.counts.last_mut()) {
+        if let Some(last) =
+            inflow.series.iter_mut().find(|s| s.level == level).and_then(|s| s.counts.last_mut())
+        {
             *last += count;
         }
     }

@@ -183,9 +183,12 @@ fn table(page: Page<SourceSummary>, asked: Memo<Asked>) -> AnyView {
             }
             .into_any()
         };
-        let (title, body): (fn(T) -> _, fn(T) -> _) =
-            if is_filtered { (T::none_match, T::none_match_body) } else { (T::no_sources, T::no_sources_body) };
-        return empty(Icon::Source, t(title), t(body), view! { <div class="actions">{link}</div> });
+        let (title, body) = if is_filtered {
+            (t(T::none_match), t(T::none_match_body))
+        } else {
+            (t(T::no_sources), t(T::no_sources_body))
+        };
+        return empty(Icon::Source, title, body, view! { <div class="actions">{link}</div> });
     }
     let total = page.total;
     let next = page.next_cursor.map(|cursor| {
@@ -265,7 +268,8 @@ fn row(source: SourceSummary) -> AnyView {
 #[component]
 fn Register(close: String) -> AnyView {
     let create = ServerAction::<CreateSource>::new();
-    let error = move || create.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
+    let error =
+        move || create.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
     view! {
         <section class="card pad gap" aria-labelledby="register">
             <h2 id="register">{t(T::register)}</h2>
@@ -300,10 +304,7 @@ fn Register(close: String) -> AnyView {
 }
 
 #[component]
-fn Import(
-    close: String,
-    list: Resource<crate::error::Answer<Page<SourceSummary>>>,
-) -> AnyView {
+fn Import(close: String, list: Resource<crate::error::Answer<Page<SourceSummary>>>) -> AnyView {
     let import = ServerAction::<ImportSources>::new();
     let csv = RwSignal::new(String::new());
     Effect::new(move |_| {

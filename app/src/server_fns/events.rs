@@ -12,7 +12,12 @@ use leptos::server_fn::codec::Json;
 
 /// One page of events, at most 500.
 #[server(name = SearchEvents, prefix = "/api/app", endpoint = "search", input = Json)]
-pub async fn search(filter: EventFilter, order: Order, limit: u32, cursor: Option<String>) -> Answer<SearchResult> {
+pub async fn search(
+    filter: EventFilter,
+    order: Order,
+    limit: u32,
+    cursor: Option<String>,
+) -> Answer<SearchResult> {
     let request = request()?;
     let found = request.services.search(&request.ctx, filter, order, limit.min(500), cursor.as_deref()).await;
     answer(found, &request)
@@ -30,8 +35,7 @@ pub async fn histogram(filter: EventFilter, buckets: u32) -> Answer<Histogram> {
 pub async fn facets(filter: EventFilter, fields: Vec<String>, size: u32) -> Answer<Vec<Facet>> {
     let request = request()?;
     let found = async {
-        let fields =
-            if fields.is_empty() { facet_fields(&request, filter.range).await? } else { fields };
+        let fields = if fields.is_empty() { facet_fields(&request, filter.range).await? } else { fields };
         request.services.facets(&request.ctx, filter, fields, size.min(50)).await
     };
     answer(found.await, &request)
@@ -46,7 +50,8 @@ async fn facet_fields(
     const TEXT_FIELDS: usize = 4;
     let known = request.services.fields(&request.ctx, range).await?;
     let text = known.into_iter().filter(|f| f.text && !f.numeric).map(|f| f.name);
-    let text = text.filter(|name| !matches!(name.as_str(), "level" | "source" | "kind" | "message" | "id" | "raw"));
+    let text =
+        text.filter(|name| !matches!(name.as_str(), "level" | "source" | "kind" | "message" | "id" | "raw"));
     Ok(["level", "source", "kind"].map(str::to_owned).into_iter().chain(text.take(TEXT_FIELDS)).collect())
 }
 

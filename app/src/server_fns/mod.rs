@@ -26,10 +26,9 @@ mod request {
     /// The answer of a service as the browser gets it, with the status to match.
     pub(super) fn answer<T>(result: Result<T, ServiceError>, request: &RequestContext) -> Answer<T> {
         result.map_err(|error| {
-            if let (Some(options), Ok(status)) = (
-                use_context::<leptos_axum::ResponseOptions>(),
-                http::StatusCode::from_u16(error.status()),
-            ) && is_call()
+            if let (Some(options), Ok(status)) =
+                (use_context::<leptos_axum::ResponseOptions>(), http::StatusCode::from_u16(error.status()))
+                && is_call()
             {
                 options.set_status(status);
             }

@@ -44,7 +44,11 @@ pub async fn source(key: SourceKey) -> Answer<SourceDetail> {
 
 /// Registers a source before its first event.
 #[server(prefix = "/api/app", endpoint = "create-source")]
-pub async fn create_source(key: String, #[server(default)] name: String, #[server(default)] kind: String) -> Answer<SourceSummary> {
+pub async fn create_source(
+    key: String,
+    #[server(default)] name: String,
+    #[server(default)] kind: String,
+) -> Answer<SourceSummary> {
     let request = request()?;
     let created = async {
         let key = checked_key(&key, request.lang)?;
@@ -71,7 +75,8 @@ pub async fn update_source(
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .collect();
-    let input = domain::api::SourceInput { name, kind, attributes, offline_after_secs: Some(offline_after_secs) };
+    let input =
+        domain::api::SourceInput { name, kind, attributes, offline_after_secs: Some(offline_after_secs) };
     answer(request.services.update_source(&request.ctx, &key, input).await, &request)
 }
 

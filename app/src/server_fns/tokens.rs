@@ -27,8 +27,7 @@ pub async fn create_token(
 ) -> Answer<NewToken> {
     let request = request()?;
     let created = async {
-        let source =
-            if source.trim().is_empty() { None } else { Some(checked_key(&source, request.lang)?) };
+        let source = if source.trim().is_empty() { None } else { Some(checked_key(&source, request.lang)?) };
         let expires_at = days.map(|days| request.now.plus_nanos(i64::from(days) * 86_400_000_000_000));
         let input = domain::api::TokenInput { kind, name, source, role, expires_at };
         request.services.create_token(&request.ctx, input).await

@@ -31,7 +31,9 @@ pub fn copy(text: &str) {
     let Some(document) = window.document() else { return };
     let Ok(area) = document.create_element("textarea") else { return };
     area.set_text_content(Some(text));
-    let (Some(body), Ok(area)) = (document.body(), area.dyn_into::<web_sys::HtmlTextAreaElement>()) else { return };
+    let (Some(body), Ok(area)) = (document.body(), area.dyn_into::<web_sys::HtmlTextAreaElement>()) else {
+        return;
+    };
     let _ = body.append_child(&area);
     area.select();
     if let Ok(command) = js_sys::Reflect::get(document.as_ref(), &JsValue::from_str("execCommand"))
@@ -68,7 +70,8 @@ pub fn meta(name: &str) -> Option<String> {
 /// Sets a cookie that keeps a taste.
 pub fn set_cookie(line: &str) {
     if let Some(document) = document() {
-        let _ = js_sys::Reflect::set(document.as_ref(), &JsValue::from_str("cookie"), &JsValue::from_str(line));
+        let _ =
+            js_sys::Reflect::set(document.as_ref(), &JsValue::from_str("cookie"), &JsValue::from_str(line));
     }
 }
 

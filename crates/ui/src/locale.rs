@@ -23,11 +23,7 @@ pub fn use_locale() -> Locale {
 impl Locale {
     /// Makes it known to the page.
     pub fn provide(lang: Lang, zone: Zone, now: Timestamp) -> Self {
-        let this = Self {
-            lang: RwSignal::new(lang),
-            now: RwSignal::new(now),
-            zone: StoredValue::new(zone),
-        };
+        let this = Self { lang: RwSignal::new(lang), now: RwSignal::new(now), zone: StoredValue::new(zone) };
         provide_context(this);
         this
     }
@@ -114,9 +110,7 @@ impl Locale {
         const DAY: i64 = 86_400_000_000_000;
         let now = self.now.get();
         self.with_zone(|zone| {
-            let midnight = |at: Timestamp| {
-                zone.instant(zone.civil(at).midnight()).unwrap_or(at)
-            };
+            let midnight = |at: Timestamp| zone.instant(zone.civil(at).midnight()).unwrap_or(at);
             let from = midnight(now.plus_nanos(-DAY * back));
             (from, if back == 0 { now } else { midnight(now.plus_nanos(-DAY * (back - 1))) })
         })

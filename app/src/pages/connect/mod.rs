@@ -128,7 +128,8 @@ fn Configuration(kind: Kind, token: Memo<Option<NewToken>>) -> AnyView {
     let place = Signal::stored(format!("{host}:{}", ports.ingest));
     let where_to = kind.file().map(|file| view! { <p class="small soft mono">{file}</p> });
     let config = Signal::derive(move || kind.config(&host, &ports, &secret()));
-    let missing = move || token.with(Option::is_none).then(|| view! { <p class="small faint">{t(T::token_first)}</p> });
+    let missing =
+        move || token.with(Option::is_none).then(|| view! { <p class="small faint">{t(T::token_first)}</p> });
     view! {
         <p class="small soft">{t(kind.note())}</p>
         {missing}

@@ -2,8 +2,11 @@
 
 use crate::texts::T;
 
+/// A text of the catalogue, in whichever language is asked for.
+type Text = fn(T) -> &'static str;
+
 /// The reason and the remedy of a code of [`domain::api::Refusal`].
-pub(super) fn reason(code: &str) -> (fn(T) -> &'static str, fn(T) -> &'static str) {
+pub(super) fn reason(code: &str) -> (Text, Text) {
     match code {
         "no_credential" => (T::r_no_credential, T::r_no_credential_do),
         "bad_token" => (T::r_bad_token, T::r_bad_token_do),

@@ -20,7 +20,9 @@ pub(super) fn QueryBar() -> AnyView {
     let typed = Typed::new(explore, text);
     // Going back, or a click on a facet, changes the text too.
     Effect::new(move |_| text.set(explore.address.with(|a| a.q.clone())));
-    let is_bad = move || explore.address.with(|a| Query::parse(&a.q).is_err()) && text.with(|q| Query::parse(q).is_err());
+    let is_bad = move || {
+        explore.address.with(|a| Query::parse(&a.q).is_err()) && text.with(|q| Query::parse(q).is_err())
+    };
     let about = move || {
         let asked = explore.address.with(|a| a.q.clone());
         text.with(|q| (*q == asked || Query::parse(&asked).is_err()).then(|| mistake(q)))
@@ -126,7 +128,8 @@ impl Typed {
         self.chosen.set(None);
         self.offered.set(if typed_out { Completions::default() } else { offered });
         if let Some(field) = field_at(&text, cursor) {
-            let typed: String = text[..cursor].rsplit([':', ' ', '"', '(']).next().unwrap_or_default().to_owned();
+            let typed: String =
+                text[..cursor].rsplit([':', ' ', '"', '(']).next().unwrap_or_default().to_owned();
             self.learn_values(field, typed);
         }
     }
@@ -226,7 +229,10 @@ fn Editor(text: RwSignal<String>, typed: Typed, is_bad: Signal<bool>) -> AnyView
     };
     let leave = move |_| {
         // A press on an offer takes the focus first.
-        set_timeout(move || _ = typed.offered.try_set(Completions::default()), std::time::Duration::from_millis(150));
+        set_timeout(
+            move || _ = typed.offered.try_set(Completions::default()),
+            std::time::Duration::from_millis(150),
+        );
     };
     let active = move || typed.chosen.get().map(|at| format!("offer-{at}"));
     view! {

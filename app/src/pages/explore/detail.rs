@@ -1,8 +1,8 @@
 //! The panel for one event: fields, what came over the wire, what happened around it.
 
+use super::Explore;
 use super::address::Tab;
 use super::marks::Marks;
-use super::Explore;
 use crate::pages::loaded;
 use crate::server_fns::events::{event, surroundings};
 use crate::texts::{T, t, texts};
@@ -234,9 +234,10 @@ fn Around(id: EventId) -> AnyView {
         let row = |event: Event, here: bool| {
             let (id, ts) = (event.id, event.ts);
             let link = move || explore.link(|a| a.event = Some(id));
-            let text = event.message.clone().unwrap_or_else(|| {
-                event.fields.iter().map(|(k, v)| format!("{k}={v} ")).collect::<String>()
-            });
+            let text = event
+                .message
+                .clone()
+                .unwrap_or_else(|| event.fields.iter().map(|(k, v)| format!("{k}={v} ")).collect::<String>());
             view! {
                 <a class="ev short" href=link aria-current=here.then_some("true") data-row>
                     <time datetime=ts.to_string() title=move || locale.exact(ts)>

@@ -29,10 +29,8 @@ pub(super) fn Events() -> AnyView {
         let (order, cursor) = explore.address.with(|a| (a.order, a.cursor.clone()));
         (explore.filter.get(), order, (!cursor.is_empty()).then_some(cursor))
     });
-    let found = Resource::new(
-        move || wanted.get(),
-        |(filter, order, cursor)| search(filter, order, PAGE, cursor),
-    );
+    let found =
+        Resource::new(move || wanted.get(), |(filter, order, cursor)| search(filter, order, PAGE, cursor));
     view! {
         <section class="card" aria-labelledby="events">
             {loaded(found, skeleton, |found| view! { <Found found /> }.into_any())}
@@ -79,11 +77,13 @@ fn ListHead(total: u64) -> AnyView {
             a.live = false;
         })
     };
-    let live = move || explore.link(|a| {
-        a.live = !a.live;
-        a.order = Order::Desc;
-        a.cursor.clear();
-    });
+    let live = move || {
+        explore.link(|a| {
+            a.live = !a.live;
+            a.order = Order::Desc;
+            a.cursor.clear();
+        })
+    };
     let export = move |format: &'static str| move || explore.address.with(|a| a.export(format));
     let share = Signal::derive(move || {
         explore.address.track();
@@ -362,7 +362,8 @@ fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -> AnyView {
             let place: &web_sys::HtmlElement = &place;
             let inner: &web_sys::HtmlElement = &inner;
             let _ = place.style().set_property("height", &format!("{}px", count as f64 * height));
-            let _ = inner.style().set_property("top", &format!("{}px", seen.first.min(count) as f64 * height));
+            let _ =
+                inner.style().set_property("top", &format!("{}px", seen.first.min(count) as f64 * height));
             let _ = inner.style().set_property("position", "absolute");
         }
     });

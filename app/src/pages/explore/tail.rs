@@ -52,8 +52,9 @@ impl Tail {
             }
         };
         let link = live::follow(wants, on_message);
+        let followed = Memo::new(move |_| explore.address.with(|a| a.live.then(|| a.q.clone())));
         Effect::new(move |_| {
-            explore.address.with(|a| (a.live, a.q.clone()));
+            followed.track();
             seen.set(0);
             omitted.set(0);
             waiting.set(Vec::new());

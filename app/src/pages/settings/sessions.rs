@@ -15,7 +15,8 @@ pub(super) fn Sessions() -> AnyView {
     let others = ServerAction::<RevokeOtherSessions>::new();
     let list = Resource::new(move || (one.version().get(), others.version().get()), |_| sessions());
     let error = move || {
-        let failed = one.value().get().and_then(Result::err).or_else(|| others.value().get().and_then(Result::err));
+        let failed =
+            one.value().get().and_then(Result::err).or_else(|| others.value().get().and_then(Result::err));
         failed.map(|e| view! { <ErrorState problem=*e.0 /> })
     };
     let row = move |session: SessionInfo| row(session, one);

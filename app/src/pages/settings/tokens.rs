@@ -30,7 +30,8 @@ pub(super) fn Tokens() -> AnyView {
             Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
         })
     };
-    let error = move || revoke.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
+    let error =
+        move || revoke.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
     view! {
         {made}
         {error}
@@ -145,8 +146,19 @@ fn table(list: Vec<TokenInfo>, revoke: ServerAction<RevokeToken>) -> AnyView {
 
 fn row(token: TokenInfo, revoke: ServerAction<RevokeToken>) -> AnyView {
     let locale = use_locale();
-    let TokenInfo { id, kind, name, prefix, source, role, expires_at, revoked_at, last_used_at, last_used_peer, .. } =
-        token;
+    let TokenInfo {
+        id,
+        kind,
+        name,
+        prefix,
+        source,
+        role,
+        expires_at,
+        revoked_at,
+        last_used_at,
+        last_used_peer,
+        ..
+    } = token;
     let bound = source.map(|s| s.to_string()).or(role.map(|r| r.name().to_owned()));
     let is_over = revoked_at.is_some();
     let state = move || {

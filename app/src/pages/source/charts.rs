@@ -29,7 +29,13 @@ pub(super) fn Charts(key: SourceKey, metrics: Vec<String>) -> AnyView {
         move |_| {
             let first = chosen.get();
             let rest = metrics.iter().filter(|m| **m != first).cloned();
-            metrics.contains(&first).then(|| first.clone()).into_iter().chain(rest).take(SHOWN).collect::<Vec<_>>()
+            metrics
+                .contains(&first)
+                .then(|| first.clone())
+                .into_iter()
+                .chain(rest)
+                .take(SHOWN)
+                .collect::<Vec<_>>()
         }
     });
     let charts = move |metric: String| view! { <Chart key=key.clone() metric /> };
@@ -85,12 +91,8 @@ fn drawn(result: MetricResult, metric: String, key: &SourceKey) -> AnyView {
     let label = Signal::derive(move || texts().chart_of(&name));
     let series = result.series.into_iter().map(|s| (metric.clone(), s.values)).collect();
     let data = Signal::stored(LineData { times: result.times, series });
-    let least = move || {
-        texts().least(&locale.number(extremes.min), &locale.date_time(extremes.min_at))
-    };
-    let greatest = move || {
-        texts().greatest(&locale.number(extremes.max), &locale.date_time(extremes.max_at))
-    };
+    let least = move || texts().least(&locale.number(extremes.min), &locale.date_time(extremes.min_at));
+    let greatest = move || texts().greatest(&locale.number(extremes.max), &locale.date_time(extremes.max_at));
     view! {
         <div class="body">
             <LineChart data label on_pick=pick />

@@ -74,10 +74,12 @@ pub(super) fn Credential(key: SourceKey) -> AnyView {
     let make = address::with_query("/connect", [("source", key.as_str())]);
     let mine = move |tokens: Vec<TokenInfo>| {
         let locale = use_locale();
-        let bound: Vec<_> =
-            tokens.into_iter().filter(|t| t.source.as_ref() == Some(&key) && t.revoked_at.is_none()).collect();
+        let bound: Vec<_> = tokens
+            .into_iter()
+            .filter(|t| t.source.as_ref() == Some(&key) && t.revoked_at.is_none())
+            .collect();
         if bound.is_empty() {
-            return view! { <p class="pad-x small faint">{t(T::no_bound_token)}</p> }.into_any();
+            return view! { <p class="pad-all small faint">{t(T::no_bound_token)}</p> }.into_any();
         }
         let row = |token: TokenInfo| {
             let used = token.last_used_at;
@@ -112,7 +114,8 @@ pub(super) fn Credential(key: SourceKey) -> AnyView {
 #[component]
 pub(super) fn Remove(key: SourceKey) -> AnyView {
     let delete = ServerAction::<DeleteSource>::new();
-    let error = move || delete.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
+    let error =
+        move || delete.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
     view! {
         <div>
             {error}

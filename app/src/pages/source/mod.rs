@@ -5,7 +5,7 @@ mod edit;
 mod recent;
 
 use super::overview::state_pill;
-use super::{failed, page_title};
+use super::{loaded_or, page_title};
 use crate::address;
 use crate::boot::use_session;
 use crate::server_fns::sources::{SourceDetail, source};
@@ -32,15 +32,9 @@ pub(crate) fn SourcePage() -> AnyView {
     );
     view! {
         {page_title(move |_| key.get())}
-        <Transition fallback=skeleton>
-            {move || Suspend::new(async move {
-                match detail.await {
-                    Ok(detail) => view! { <Board detail /> }.into_any(),
-                    Err(error) if error.0.code == "not_found" => missing(),
-                    Err(error) => failed(error, Callback::new(move |()| detail.refetch())),
-                }
-            })}
-        </Transition>
+        {loaded_or(detail, skeleton, |detail| view! { <Board detail /> }.into_any(), |error| {
+            (error.0.code == "not_found").then(missing)
+        })}
     }
     .into_any()
 }
@@ -129,7 +123,8 @@ fn elsewhere(source: &SourceSummary) -> Option<AnyView> {
     });
     let whole = TimeWindow::absolute(domain::TimeRange::new(span.from, span.to.plus_nanos(1_000_000_000)));
     let (from, to) = whole.to_query();
-    let link = address::with_query(&address::source_page(&key), [("from", from.as_str()), ("to", to.as_str())]);
+    let link =
+        address::with_query(&address::source_page(&key), [("from", from.as_str()), ("to", to.as_str())]);
     Some(
         (move || {
             let link = link.clone();
@@ -164,7 +159,8 @@ fn Latest(latest: Vec<LatestValue>) -> AnyView {
             let name = metric.clone();
             // A click puts the metric's chart first.
             let link = move || {
-                let (from, to) = query.with(|q| (q.get("from").unwrap_or_default(), q.get("to").unwrap_or_default()));
+                let (from, to) =
+                    query.with(|q| (q.get("from").unwrap_or_default(), q.get("to").unwrap_or_default()));
                 address::with_query(&path.get(), [("from", &*from), ("to", &*to), ("metric", &*name)])
             };
             view! {

@@ -208,9 +208,8 @@ fn brush(histogram: Signal<Histogram>, label: Signal<String>, on_pick: Callback<
     let finish = move || {
         if let Some(Picked { anchor, head }) = picked.get_untracked() {
             let (first, last) = Picked { anchor, head }.ends();
-            let range = histogram.with_untracked(|h| {
-                Some(TimeRange::new(*h.edges.get(first)?, *h.edges.get(last + 1)?))
-            });
+            let range = histogram
+                .with_untracked(|h| Some(TimeRange::new(*h.edges.get(first)?, *h.edges.get(last + 1)?)));
             picked.set(None);
             if let Some(range) = range {
                 on_pick.run(range);
@@ -346,7 +345,11 @@ fn tip(histogram: Signal<Histogram>, at: usize) -> Option<AnyView> {
         })
         .collect_view();
     let share = (at as f64 + 0.5) / buckets.max(1) as f64 * 100.0;
-    let place = if share < 60.0 { ("left", format!("calc({share:.1}% + 10px)")) } else { ("right", format!("calc({:.1}% + 10px)", 100.0 - share)) };
+    let place = if share < 60.0 {
+        ("left", format!("calc({share:.1}% + 10px)"))
+    } else {
+        ("right", format!("calc({:.1}% + 10px)", 100.0 - share))
+    };
     Some(
         view! {
             <div class="tip" style=(place.0, place.1) aria-hidden="true">

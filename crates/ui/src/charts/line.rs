@@ -2,7 +2,7 @@
 //! crosshair shared between the charts of a page and dragging to choose a window. A table serves screen readers.
 
 use crate::browser;
-use crate::texts::{t, texts, T};
+use crate::texts::{T, t, texts};
 use crate::use_locale;
 use domain::{TimeRange, Timestamp};
 use leptos::prelude::*;
@@ -150,7 +150,9 @@ fn table(data: Signal<LineData>) -> impl IntoView {
         })
     };
     let names = move || {
-        data.with(|d| d.series.iter().map(|(name, _)| view! { <th class="num">{name.clone()}</th> }).collect_view())
+        data.with(|d| {
+            d.series.iter().map(|(name, _)| view! { <th class="num">{name.clone()}</th> }).collect_view()
+        })
     };
     view! {
         <details class="chart-table" on:toggle=move |_| open.update(|o| *o = !*o)>

@@ -5,6 +5,6 @@ mod line;
 mod scale;
 mod sparkline;
 
-pub use bars::{Band, LevelBars, Legend};
+pub use bars::{Band, Legend, LevelBars};
 pub use line::{LineChart, LineData};
 pub use sparkline::{Fill, sparkline};

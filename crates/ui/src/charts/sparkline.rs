@@ -4,7 +4,11 @@ use leptos::prelude::*;
 
 /// Draws values, oldest first, from zero to their greatest. It is decoration: the number stands beside it. `tint` is a
 /// class of the chart styles, such as `s1`.
-pub fn sparkline(values: impl Fn() -> Vec<f64> + Send + Sync + 'static, tint: &'static str, filled: Fill) -> AnyView {
+pub fn sparkline(
+    values: impl Fn() -> Vec<f64> + Send + Sync + 'static,
+    tint: &'static str,
+    filled: Fill,
+) -> AnyView {
     let points = Memo::new(move |_| points(&values()));
     let area = (filled == Fill::Area)
         .then(|| view! { <polygon points=move || format!("0,24 {} 100,24", points.get()) /> });

@@ -40,7 +40,9 @@ pub fn Menu(
     let key = move |event: ev::KeyboardEvent| {
         if event.key() == "Escape" {
             close();
-            if let Some(summary) = root.get_untracked().and_then(|r| r.query_selector("summary").ok().flatten()) {
+            if let Some(summary) =
+                root.get_untracked().and_then(|r| r.query_selector("summary").ok().flatten())
+            {
                 let _ = summary.unchecked_into::<web_sys::HtmlElement>().focus();
             }
         }

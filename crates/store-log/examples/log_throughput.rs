@@ -1,7 +1,7 @@
 //! How many MB/s of small records the embedded log takes, synced, and how long an ack takes.
 //!
 //! ```text
-//! cargo run --release -p store-log --example throughput -- [seconds] [producers] [records a call] [calls in flight] [folder]
+//! cargo run --release -p store-log --example log_throughput -- [seconds] [producers] [records a call] [calls in flight] [folder]
 //! ```
 //!
 //! Every producer is a source of its own with a stream; a reader per partition follows at the tail.

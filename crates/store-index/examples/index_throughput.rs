@@ -1,6 +1,6 @@
 //! How fast the index takes events and answers, and what it costs.
 //!
-//! `cargo run --release -p store-index --example throughput -- [EVENTS] [EVENTS_A_COMMIT] [WRITER_MB]`
+//! `cargo run --release -p store-index --example index_throughput -- [EVENTS] [EVENTS_A_COMMIT] [WRITER_MB]`
 //!
 //! Events are log lines of about 280 bytes with six fields, ten thousand a second of `ts`. CPU is the process's, with
 //! merges; events are made beforehand.
