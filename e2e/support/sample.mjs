@@ -28,6 +28,9 @@ function random(seed) {
 const PATHS = ["/", "/api/orders", "/api/orders/1842", "/api/sensors", "/login", "/static/app.js", "/api/reports/daily"];
 const round = (value, digits) => Number(value.toFixed(digits));
 
+/** How long the sample is: a little less than the hour that pages show. */
+const LENGTH = 58 * MINUTE;
+
 /** How far into the incident a moment is: 0 outside, up to 1 at its height. It lies 24 to 13 minutes before `end`. */
 function trouble(at, end) {
   const ago = (end - at) / MINUTE;
@@ -117,10 +120,10 @@ export class Plant {
     return this.databaseLine(at);
   }
 
-  /** The hour before `end`, in the order of time. */
+  /** Nearly an hour before `end`, in the order of time. */
   hour() {
     const events = [];
-    let at = this.end - 60 * MINUTE;
+    let at = this.end - LENGTH;
     let measured = at;
     while (at < this.end - 1500) {
       for (; measured <= at; measured += 15_000) {
