@@ -23,6 +23,22 @@ pub struct Ports {
     pub ingest: u16,
     /// The REST API's port.
     pub api: u16,
+    /// Scheme, host and port of the REST API, where the settings name them.
+    pub api_origin: Option<String>,
+    /// The host of the ingestion port, where the settings name it.
+    pub ingest_host: Option<String>,
+}
+
+impl Ports {
+    /// The host to send to, of one whose web was asked for as `host`.
+    pub(crate) fn ingest_host<'a>(&'a self, host: &'a str) -> &'a str {
+        self.ingest_host.as_deref().unwrap_or(host)
+    }
+
+    /// Scheme, host and port of the REST API.
+    pub(crate) fn api_origin(&self, host: &str) -> String {
+        self.api_origin.clone().unwrap_or_else(|| format!("http://{host}:{}", self.api))
+    }
 }
 
 /// See the module.

@@ -31,7 +31,10 @@ fn ours(block: &[u8], blocks: u64) -> anyhow::Result<f64> {
         program.display()
     );
     let port = free_port()?;
-    let child = Command::new(program).arg(port.to_string()).stdout(Stdio::null()).spawn()?;
+    let child = Command::new(program)
+        .args([format!("127.0.0.1:{port}"), u64::MAX.to_string()])
+        .stdout(Stdio::null())
+        .spawn()?;
     measure("QGX", child, port, block, blocks)
 }
 
@@ -42,7 +45,7 @@ fn rsyslog(block: &[u8], blocks: u64) -> anyhow::Result<f64> {
     std::fs::write(
         &config,
         format!(
-            "global(workDirectory=\"{}\")\nmodule(load=\"imptcp\")\ninput(type=\"imptcp\" port=\"{port}\" ruleset=\"drop\")\nruleset(name=\"drop\") {{ if $msg == \"never\" then stop\n stop }}\n",
+            "global(workDirectory=\"{0}\")\nmodule(load=\"imptcp\")\ninput(type=\"imptcp\" port=\"{port}\" ruleset=\"drop\")\nruleset(name=\"drop\") {{\n  if $msg == \"never\" then {{ action(type=\"omfile\" file=\"{0}/never\") }}\n  stop\n}}\n",
             folder.path().display()
         ),
     )?;

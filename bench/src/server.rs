@@ -73,7 +73,6 @@ impl Server {
         31_080 + OFFSET
     }
 
-
     /// Makes a token.
     pub fn token(&self, kind: &str) -> anyhow::Result<String> {
         let output = Command::new(binary()?)

@@ -77,7 +77,7 @@ describe("the essential way", () => {
           await page.getByRole("heading", { level: 1 }).first().waitFor();
           await checkWidth(page);
         }
-        await page.getByText(words.notFound).waitFor();
+        await page.getByRole("heading", { name: words.notFound }).waitFor();
 
         await open(page, "/");
         await press(page.locator("details.menu summary.avatar"));

@@ -53,6 +53,11 @@ impl ByteBudget {
         Share(permit.expect("the budget is never closed"))
     }
 
+    /// A share where there is one at once.
+    pub fn try_take(&self, bytes: usize) -> Option<Share> {
+        Arc::clone(&self.units).try_acquire_many_owned(units(bytes).min(self.most)).ok().map(Share)
+    }
+
     /// Bytes nobody holds.
     pub fn free(&self) -> usize {
         self.units.available_permits() * UNIT

@@ -13,6 +13,10 @@ pub enum Drop {
     Stopped,
     /// The connection ended within a frame.
     Truncated,
+    /// There was no room for an unfinished frame.
+    Busy,
+    /// The credential was taken back before the broker took it.
+    Refused,
 }
 
 impl Drop {
@@ -21,6 +25,8 @@ impl Drop {
             Self::Quota => "quota",
             Self::Stopped => "stopped",
             Self::Truncated => "truncated",
+            Self::Busy => "busy",
+            Self::Refused => "refused",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The port's HTTP sister: an NDJSON body, durable before the answer.
 
 use crate::access::{Identity, RefusalCode};
+use crate::budget::{Parked, Share};
 use crate::facts;
 use crate::intake::Intake;
 use crate::protocol::{Framing, Protocol};
@@ -58,6 +59,8 @@ pub enum HttpError {
 
 /// How long a record may be kept waiting at a quota.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may keep the next piece of its body waiting.
+const IDLE: Duration = Duration::from_secs(30);
 /// What a chunk may become: JSON and the overhead of records, for each byte of it.
 const EXPANSION: usize = 8;
 /// Bytes of a chunk that are looked at at a time.
@@ -92,27 +95,37 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
         peer,
         patience: PATIENCE,
     };
-    let mut upload = Upload { intake, session: Session::new(intake, start), report: IngestReport::default() };
+    let mut upload = Upload {
+        intake,
+        session: Session::new(intake, start),
+        report: IngestReport::default(),
+        parked: None,
+    };
     let mut body = pin!(body);
     let mut buffer = BytesMut::new();
-    let mut parked = None;
-    while let Some(chunk) = body.next().await {
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(error) => {
+    loop {
+        let chunk = match tokio::time::timeout(IDLE, body.next()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(error))) => {
                 return Err(HttpError::Body { reason: error.to_string(), report: upload.report });
+            }
+            Err(_) => {
+                let reason = format!("nothing came for {} s", IDLE.as_secs());
+                return Err(HttpError::Body { reason, report: upload.report });
             }
         };
         facts::read(Protocol::Http, chunk.len());
         for piece in chunk.chunks(PIECE) {
-            let share = intake.budget.take(PIECE * EXPANSION).await;
+            let mut share = intake.budget.take(PIECE * EXPANSION).await;
             buffer.extend_from_slice(piece);
-            upload.take(&mut buffer).await?;
-            drop(parked.take());
-            parked = intake.budget.park(share, buffer.len());
-            if parked.is_none() {
-                return Err(upload.busy(Duration::from_secs(5)));
+            while let Some(pause) = upload.take(&mut buffer).await? {
+                facts::delayed();
+                upload.park(share, buffer.len())?;
+                tokio::time::sleep(pause).await;
+                share = intake.budget.take(PIECE * EXPANSION).await;
             }
+            upload.park(share, buffer.len())?;
         }
     }
     upload.session.finish(&buffer, false);
@@ -131,21 +144,30 @@ struct Upload<'a> {
     intake: &'a Intake,
     session: Session,
     report: IngestReport,
+    /// Covers what stands in the buffer.
+    parked: Option<Parked>,
 }
 
 impl Upload<'_> {
-    /// Takes the whole frames of the buffer.
-    async fn take(&mut self, buffer: &mut BytesMut) -> Result<(), HttpError> {
+    /// Keeps no more of a share than what stands in the buffer: others need the rest while this one waits.
+    fn park(&mut self, share: Share, left: usize) -> Result<(), HttpError> {
+        drop(self.parked.take());
+        self.parked = self.intake.budget.park(share, left);
+        if self.parked.is_none() {
+            return Err(self.busy(Duration::from_secs(5)));
+        }
+        Ok(())
+    }
+
+    /// Takes the whole frames of the buffer; answers how long a quota asks to wait before the next.
+    async fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Duration>, HttpError> {
         loop {
             let step = self.session.read(buffer, PIECE * EXPANSION);
             self.append().await?;
             match step {
-                Step::Drained | Step::Broken => return Ok(()),
+                Step::Drained | Step::Broken => return Ok(None),
                 Step::Full => {}
-                Step::Wait(time) => {
-                    facts::delayed();
-                    tokio::time::sleep(time).await;
-                }
+                Step::Wait(time) => return Ok(Some(time)),
                 Step::Refuse(code, retry_after) => {
                     facts::refused(code.code());
                     let report = std::mem::take(&mut self.report);

@@ -129,6 +129,8 @@ pub struct Session {
     patience: Duration,
     /// Records that showed another credential, since somebody asked.
     strangers: u64,
+    /// A frame over the limit that has ended and waits at a quota.
+    over: Option<Oversized>,
     /// Since when a quota keeps a record waiting.
     waiting_since: Option<Instant>,
     /// Filled by reading, taken by whoever appends.
@@ -183,6 +185,7 @@ impl Session {
             token_limits: intake.token_limits,
             patience,
             strangers: 0,
+            over: None,
             waiting_since: None,
             pending,
         }
@@ -233,6 +236,17 @@ impl Session {
             if self.pending.weight() >= weight {
                 break Step::Full;
             }
+            if let Some(over) = self.over.take() {
+                match self.admit(over.beginning.len()) {
+                    Admission::Take => self.take_oversized(&over),
+                    Admission::Leave => {}
+                    Admission::Stop(step) => {
+                        self.over = Some(over);
+                        break step;
+                    }
+                }
+                continue;
+            }
             match self.framer.cut(&buffer[at..]) {
                 Cut::Frame(frame, used) => match self.admit(frame.len()) {
                     Admission::Take => {
@@ -247,7 +261,7 @@ impl Session {
                 },
                 Cut::Oversized(over, used) => {
                     at += used;
-                    self.take_oversized(&over);
+                    self.over = Some(over);
                 }
                 Cut::Used(used) => at += used,
                 Cut::Partial => break Step::Drained,
@@ -264,6 +278,9 @@ impl Session {
 
     /// The stream has ended: takes what is left. `cut_off`: it was us who ended it.
     pub fn finish(&mut self, buffer: &BytesMut, cut_off: bool) {
+        if let Some(over) = self.over.take() {
+            self.take_oversized(&over);
+        }
         match self.framer.finish(buffer) {
             None => {}
             Some(Ok(line)) if !cut_off => self.take(line),
@@ -276,6 +293,18 @@ impl Session {
             }
             Some(Err(Unfinished::Oversized(over))) => self.take_oversized(&over),
         }
+    }
+
+    /// How many frames stand unread in a buffer, as far as their ends tell.
+    pub fn unread(&self, buffer: &[u8]) -> u64 {
+        let waiting = u64::from(self.over.is_some());
+        let delimiter = match self.framer.framing() {
+            Framing::Counted => return waiting + u64::from(!buffer.is_empty()),
+            Framing::Nul => 0,
+            Framing::Newline | Framing::NewlineOrNul => b'\n',
+        };
+        let whole = memchr::memchr_iter(delimiter, buffer).count() as u64;
+        waiting + whole + u64::from(buffer.last().is_some_and(|last| *last != delimiter))
     }
 
     fn become_gelf(&mut self) {
@@ -308,22 +337,23 @@ impl Session {
 
     fn take(&mut self, frame: &[u8]) {
         if let Some(stream) = &mut self.stream {
-            stream.last_seq += 1;
+            stream.last_seq = stream.last_seq.saturating_add(1);
             self.pending.last_seq = stream.last_seq;
         }
         self.writer.begin();
-        match self.draft(frame) {
-            Ok(()) => {
-                let place = match &self.stream {
-                    Some(stream) if stream.resumable => Place::Stream(&stream.name, stream.last_seq),
-                    _ => Place::Unmarked,
-                };
-                self.writer.finish(place, &mut self.pending.batch);
-                self.pending.lines += 1;
-            }
+        match self.draft(frame).and_then(|()| self.write()) {
+            Ok(()) => self.pending.lines += 1,
             Err(RecordError::Empty) if !self.protocol.acknowledged() => {}
             Err(error) => self.turn_away(frame, &error),
         }
+    }
+
+    fn write(&mut self) -> Result<(), RecordError> {
+        let place = match &self.stream {
+            Some(stream) if stream.resumable => Place::Stream(&stream.name, stream.last_seq),
+            _ => Place::Unmarked,
+        };
+        self.writer.finish(place, &mut self.pending.batch)
     }
 
     fn draft(&mut self, frame: &[u8]) -> Result<(), RecordError> {
@@ -344,7 +374,7 @@ impl Session {
         let limit = self.writer.draft.limits().frame_bytes;
         let error = RecordError::FrameTooLarge { limit, length: over.length };
         if let Some(stream) = &mut self.stream {
-            stream.last_seq += 1;
+            stream.last_seq = stream.last_seq.saturating_add(1);
             self.pending.last_seq = stream.last_seq;
             self.nack(&error);
             return;

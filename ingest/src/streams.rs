@@ -3,17 +3,29 @@
 use domain::{SourceKey, TenantId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
+
+/// Whose names of streams are told apart: two devices may both call theirs `boot-7`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The connection's source.
+    Source(SourceKey),
+    /// Records name their own sources: the token.
+    Token(u64),
+    /// Neither source nor token: where it comes from.
+    Peer(IpAddr),
+}
 
 /// What a client resumes by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamKey {
     /// Whose.
     pub tenant: TenantId,
-    /// The connection's source.
-    pub source: SourceKey,
+    /// Whose of the tenant's senders.
+    pub owner: Owner,
     /// The client's name of it.
     pub stream: Arc<str>,
 }
@@ -94,7 +106,7 @@ mod tests {
         let streams = Streams::default();
         let key = |stream: &str| StreamKey {
             tenant: TenantId::new("t_a").unwrap(),
-            source: SourceKey::new("pump-1").unwrap(),
+            owner: Owner::Source(SourceKey::new("pump-1").unwrap()),
             stream: stream.into(),
         };
         let first = streams.take(key("a"));

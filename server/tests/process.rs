@@ -6,6 +6,7 @@ use domain::Lang;
 use harness::{Server, config};
 use http::Method;
 use server::control::{Command, client};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +79,19 @@ async fn a_machine_watches_itself() {
     let fields = &found["items"][0]["fields"];
     assert!(fields["memory.percent"].is_number() && fields["cpu.percent"].is_number(), "{found}");
     assert_eq!(found["items"][0]["source"], server::agent::host_name());
+    // It sends by a token of its own, and each start ends that of the last.
+    let own = async |services: &services::Services| {
+        let found = services.find_tenant(&services::Ctx::local(Lang::En), "default").await.unwrap();
+        let ctx = services::Ctx::local_in(Lang::En, found.key);
+        let tokens = services.tokens(&ctx, None).await.unwrap();
+        let own = tokens.iter().filter(|token| token.name == "self-monitor");
+        own.map(|token| token.revoked_at.is_some()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(own(&server.running.services).await, BTreeSet::from([false]));
     server.running.shutdown().await;
+    let again = server::start(config(server.dir.path(), &[("QGX_SELF_MONITOR", "true")])).await.unwrap();
+    assert_eq!(own(&again.services).await, BTreeSet::from([false, true]));
+    again.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Browser tests: Playwright on Debian's Chromium, against the real binary.
 
 use crate::process::{root, target_dir};
-use crate::suite::{self, Tally};
+use crate::suite::{self, Extent, Tally};
 use crate::{process, tools, web};
 use anyhow::bail;
 
@@ -17,17 +17,17 @@ fn chromium() -> Option<std::path::PathBuf> {
 }
 
 /// Runs the browser tests.
-pub fn test() -> anyhow::Result<Tally> {
+pub fn test(extent: &Extent) -> anyhow::Result<Tally> {
     let Some(chromium) = chromium() else {
         eprintln!(
             "skipped: browser tests need Chromium (Debian: apt install chromium fonts-noto-cjk), or QGX_CHROMIUM with its path"
         );
         return Ok(Tally { skipped: 1, ..Tally::default() });
     };
-    run(&chromium, "")
+    run(&chromium, "", extent.long)
 }
 
-fn run(chromium: &std::path::Path, pictures_for: &str) -> anyhow::Result<Tally> {
+fn run(chromium: &std::path::Path, pictures_for: &str, all: bool) -> anyhow::Result<Tally> {
     tools::install()?;
     if !web::site("app").join("index.html").is_file() {
         web::build(web::Profile::Release)?;
@@ -42,6 +42,7 @@ fn run(chromium: &std::path::Path, pictures_for: &str) -> anyhow::Result<Tally> 
             ("QGX_PICTURES", pictures_dir().display().to_string()),
             ("QGX_E2E_DATA", target_dir().join("e2e-data").display().to_string()),
             ("QGX_README_PICTURES", pictures_for.to_owned()),
+            ("QGX_ALL_COMBINATIONS", if all { "1" } else { "" }.to_owned()),
         ],
     )
 }
@@ -51,7 +52,7 @@ pub fn pictures() -> anyhow::Result<()> {
     let Some(chromium) = chromium() else {
         bail!("pictures need Chromium (Debian: apt install chromium fonts-noto-cjk)");
     };
-    let tally = run(&chromium, &root().join("docs/pictures").display().to_string())?;
+    let tally = run(&chromium, &root().join("docs/pictures").display().to_string(), true)?;
     if tally.failed > 0 {
         bail!("the browser tests failed, so the pictures are not to be trusted");
     }

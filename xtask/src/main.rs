@@ -1,4 +1,4 @@
-//! Automation of the repository: `cargo xtask run|test|build|dev|bench`.
+//! Automation of the repository: `cargo xtask run|test|build|dev|pictures`.
 //!
 //! Everything a fresh machine lacks beyond rustup, Node and a C compiler is installed here, with progress, into
 //! the user's cache folder, where every clone finds it.

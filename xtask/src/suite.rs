@@ -49,10 +49,10 @@ const STEPS: &[Step] = &[
     Step { name: "format", long_only: false, run: |_| check(cargo(&["fmt", "--all", "--check"])) },
     Step { name: "clippy-server", long_only: false, run: |_| clippy_server() },
     Step { name: "clippy-web", long_only: false, run: |_| clippy_web() },
-    Step { name: "rust-tests", long_only: false, run: |_| rust_tests(&[]) },
     Step { name: "web-build", long_only: false, run: |_| web_build() },
+    Step { name: "rust-tests", long_only: false, run: |_| rust_tests(&[]) },
     Step { name: "clients", long_only: false, run: clients::run },
-    Step { name: "browser", long_only: false, run: |_| browser::test() },
+    Step { name: "browser", long_only: false, run: browser::test },
     Step { name: "long-tests", long_only: true, run: |_| rust_tests(&["--", "--ignored"]) },
 ];
 

@@ -124,7 +124,7 @@ pub(super) fn Shortcuts() -> AnyView {
             view! {
                 <div class="scrim" on:click=move |_| open.set(false)></div>
                 <section class="dialog" role="dialog" aria-modal="true" aria-labelledby="keys-title">
-                    <header class="head card-head">
+                    <div class="head card-head">
                         <h2 id="keys-title">{t(T::shortcuts)}</h2>
                         <button
                             type="button"
@@ -134,7 +134,7 @@ pub(super) fn Shortcuts() -> AnyView {
                         >
                             {icon(Icon::Close)}
                         </button>
-                    </header>
+                    </div>
                     <dl class="keys">
                         {row(&["/"], T::key_search)} {row(&["?"], T::key_panel)} {row(&["g", "o"], T::overview)}
                         {row(&["g", "e"], T::explore)} {row(&["g", "s"], T::sources)} {row(&["g", "c"], T::connect)}

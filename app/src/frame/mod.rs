@@ -32,7 +32,8 @@ pub(crate) fn Frame() -> AnyView {
     keys::listen();
     view! {
         <div class="frame" class:narrow=move || session.narrow.get()>
-            <a class="skip" href="#main">
+            // The browser follows it itself, and so moves the focus; the router would only change the address.
+            <a class="skip" href="#main" rel="external">
                 {t(T::skip)}
             </a>
             <rail::Rail path=location.pathname />

@@ -4,7 +4,6 @@
 use crate::error::{Answer, AppError};
 use crate::texts::T;
 use leptos::prelude::*;
-use leptos::tachys::reactive_graph::OwnedView;
 use leptos_meta::Title;
 use ui::components::ErrorState;
 use ui::use_locale;
@@ -31,31 +30,17 @@ pub(crate) fn loaded_or<V>(
 where
     V: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
 {
-    let page = Owner::current();
-    view! {
-        <Transition fallback=skeleton>
-            {move || {
-                let (view, page) = (view.clone(), page.clone());
-                Suspend::new(async move {
-                    let shown = resource.await;
-                    // The old picture stays while a new one comes, so its signals must outlive this run: they belong
-                    // to the picture itself, under the page.
-                    let picture = page.map_or_else(Owner::new, |page| page.with(Owner::new));
-                    picture
-                        .with(|| {
-                            OwnedView::new(match shown {
-                                Ok(value) => view(value),
-                                Err(error) => instead(&error).unwrap_or_else(|| {
-                                    failed(error, Callback::new(move |()| resource.refetch()))
-                                }),
-                            })
-                        })
-                        .into_any()
-                })
-            }}
-        </Transition>
-    }
-    .into_any()
+    // Read as a signal and not awaited: an awaited view is kept alive by its pending future while the signals it reads
+    // are disposed of with the page, and would then read them.
+    let shown = move || {
+        resource.get().map(|shown| match shown {
+            Ok(value) => view(value),
+            Err(error) => {
+                instead(&error).unwrap_or_else(|| failed(error, Callback::new(move |()| resource.refetch())))
+            }
+        })
+    };
+    view! { <Transition fallback=skeleton>{shown}</Transition> }.into_any()
 }
 
 /// Shows an error. Someone whose session has ended is sent to sign in.
@@ -79,5 +64,23 @@ pub(crate) fn sign_in_again() {
 /// The title of the browser's tab.
 pub(crate) fn page_title(text: impl Fn(T) -> String + Send + Sync + 'static) -> AnyView {
     let lang = use_locale().lang;
-    view! { <Title text=move || format!("{} · QGX", text(T(lang.get()))) /> }.into_any()
+    view! { <Title text=move || tab_title(&text(T(lang.get()))) /> }.into_any()
+}
+
+/// `leptos_meta` writes a title into the page as it is, and a title may hold the name of a source, which anybody who
+/// sends can choose. In the browser it is set as text, and needs nothing.
+fn tab_title(text: &str) -> String {
+    let text =
+        if cfg!(feature = "ssr") { text.replace('&', "&amp;").replace('<', "&lt;") } else { text.to_owned() };
+    format!("{text} · QGX")
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::tab_title;
+
+    #[test]
+    fn a_title_holds_no_markup() {
+        assert_eq!(tab_title("</title><meta a&b"), "&lt;/title>&lt;meta a&amp;b · QGX");
+    }
 }

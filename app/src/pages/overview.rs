@@ -3,7 +3,7 @@
 use super::{loaded, page_title};
 use crate::address;
 use crate::live::{self, Link, Wants};
-use crate::server_fns::overview::overview;
+use crate::server_fns::overview::overview as overview_now;
 use crate::texts::{T, t, texts};
 use domain::api::{
     Histogram, HistogramSeries, LiveMessage, LiveTotals, Overview, SourceState, SourceSummary,
@@ -17,7 +17,7 @@ use ui::{Icon, use_locale};
 /// The page.
 #[component]
 pub(crate) fn OverviewPage() -> AnyView {
-    let resource = Resource::new(|| (), |()| overview());
+    let resource = Resource::new(|| (), |()| overview_now());
     view! {
         {page_title(|t| t.overview().to_owned())}
         {loaded(resource, tall_skeleton, |overview| view! { <Board overview /> }.into_any())}
@@ -25,14 +25,20 @@ pub(crate) fn OverviewPage() -> AnyView {
     .into_any()
 }
 
+/// How many sources the server lists.
+const TOP_SOURCES: usize = 8;
 /// How many notable events stay on the page.
 const NOTABLE: usize = 12;
 
 #[component]
 fn Board(overview: Overview) -> AnyView {
     let board = RwSignal::new(overview);
+    let newcomers = Newcomers { missing: RwSignal::new(Vec::new()), asking: RwSignal::new(false) };
     let on_message = move |message| match message {
-        LiveMessage::Totals(totals) => board.update(|board| add_second(board, &totals)),
+        LiveMessage::Totals(totals) => {
+            board.update(|board| add_second(board, &totals));
+            newcomers.look_for(board, &totals);
+        }
         LiveMessage::Tail { events, .. } => board.update(|board| {
             board.notable.splice(0..0, events.into_iter().rev());
             board.notable.truncate(NOTABLE);
@@ -101,7 +107,7 @@ fn first_steps() -> AnyView {
             </a>
         </div>
     };
-    view! { <section class="card">{empty(Icon::Plug, t(T::nothing_yet), t(T::nothing_yet_body), button)}</section> }
+    view! { <section class="card gap">{empty(Icon::Plug, t(T::nothing_yet), t(T::nothing_yet_body), button)}</section> }
         .into_any()
 }
 
@@ -366,6 +372,39 @@ fn add_to_inflow(inflow: &mut Histogram, totals: &LiveTotals) {
         {
             *last += count;
         }
+    }
+}
+
+/// Sources that send and are not shown, while there is room. They are asked for until they come: the stream is a
+/// little ahead of the register.
+#[derive(Clone, Copy)]
+struct Newcomers {
+    missing: RwSignal<Vec<domain::SourceKey>>,
+    asking: RwSignal<bool>,
+}
+
+impl Newcomers {
+    fn look_for(self, board: RwSignal<Overview>, totals: &LiveTotals) {
+        let absent = |board: &Overview, key: &domain::SourceKey| {
+            board.top_sources.len() < TOP_SOURCES && board.top_sources.iter().all(|source| source.key != *key)
+        };
+        self.missing.update(|missing| {
+            missing.extend(totals.sources.iter().map(|(key, _)| key.clone()));
+            board.with_untracked(|board| missing.retain(|key| absent(board, key)));
+        });
+        if self.missing.with_untracked(Vec::is_empty) || self.asking.get_untracked() {
+            return;
+        }
+        self.asking.set(true);
+        leptos::task::spawn_local(async move {
+            if let Ok(fresh) = overview_now().await {
+                board.try_update(|board| {
+                    board.top_sources = fresh.top_sources;
+                    board.sources = fresh.sources;
+                });
+            }
+            _ = self.asking.try_set(false);
+        });
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Standing {
     tenant: TenantId,
     role: Role,
     operator: bool,
+    must_change_password: bool,
 }
 
 impl Services {
@@ -49,6 +50,7 @@ impl Services {
             tenant: standing.tenant,
             role: standing.role,
             operator: standing.operator,
+            must_change_password: standing.must_change_password,
         }))
     }
 
@@ -66,6 +68,7 @@ impl Services {
             tenant: place.tenant.key.clone(),
             role: place.role,
             operator: user.operator,
+            must_change_password: user.must_change_password,
         }))
     }
 
@@ -92,7 +95,9 @@ impl Services {
                     return Ok(false);
                 }
                 let now = self.person(&person.user_id, &person.session_id, Some(&person.tenant)).await?;
-                Ok(now.is_some_and(|now| now.tenant == person.tenant && now.role.may(needed)))
+                Ok(now.is_some_and(|now| {
+                    now.tenant == person.tenant && now.role.may(needed) && !now.must_change_password
+                }))
             }
         }
     }
@@ -100,9 +105,9 @@ impl Services {
     /// Who asks, and how they like it. For people and API tokens. Needs [`Permission::ReadEvents`].
     ///
     /// # Errors
-    /// As [`Ctx::require`].
+    /// As [`Ctx::require`], but open to people who must choose a new password.
     pub async fn me(&self, ctx: &Ctx) -> Result<Me, ServiceError> {
-        let tenant = ctx.require(Permission::ReadEvents)?;
+        let tenant = ctx.require_even_before_new_password(Permission::ReadEvents)?;
         let row = self.sql().tenant(tenant).await?.ok_or(ServiceError::NotFound { what: "tenant" })?;
         let tenant = tenant_info(&row);
         Ok(match &ctx.actor {
@@ -128,10 +133,8 @@ impl Services {
         let mut check = Check::new(ctx.lang);
         let name = check.text("name", &input.name, 0..=100);
         check.done()?;
-        let mut user = self.own_row(person).await?;
-        (user.name, user.lang, user.theme) = (name, input.lang, input.theme);
-        self.sql().update_user(&user).await?;
-        Ok(profile(&user))
+        self.sql().set_user_profile(&person.user_id, &name, input.lang, input.theme).await?;
+        Ok(profile(&self.own_row(person).await?))
     }
 
     /// Sets a new password and ends the person's other sessions. Needs [`Permission::OwnAccount`].
@@ -140,7 +143,7 @@ impl Services {
     /// `Invalid("current")` where it is not the present one (limited like sign-in), `Invalid("new")` where the new one
     /// has fewer than 10 characters, is the e-mail, or the present one.
     pub async fn change_password(&self, ctx: &Ctx, current: &str, new: &str) -> Result<(), ServiceError> {
-        let person = ctx.require_person()?;
+        let person = ctx.require_person_even_before_new_password()?;
         let user = self.own_row(person).await?;
         let mut check = Check::new(ctx.lang);
         check.password("new", new, &user.email);
@@ -161,10 +164,8 @@ impl Services {
         }
         attempt.succeeded();
         let hash = self.inner.passwords.hash(new).await?;
-        // Hashing takes a while: what else changed of the person meanwhile must stay.
-        let mut user = self.own_row(person).await?;
-        (user.password_hash, user.must_change_password) = (hash, false);
-        self.sql().update_user(&user).await?;
+        self.sql().set_user_password(&person.user_id, &hash, false).await?;
+        self.forget_person(&person.user_id);
         self.sql().delete_user_sessions(&person.user_id, Some(&person.session_id)).await?;
         Ok(())
     }
@@ -174,7 +175,7 @@ impl Services {
     /// # Errors
     /// As [`Ctx::require_person`].
     pub async fn sessions(&self, ctx: &Ctx) -> Result<Vec<SessionInfo>, ServiceError> {
-        let person = ctx.require_person()?;
+        let person = ctx.require_person_even_before_new_password()?;
         let rows = self.sql().user_sessions(&person.user_id, Timestamp::now()).await?;
         let info = rows.into_iter().map(|row| SessionInfo {
             current: row.id == person.session_id,

@@ -57,6 +57,8 @@ pub struct Person {
     pub role: Role,
     /// Operator of the platform.
     pub operator: bool,
+    /// Must choose a new password before anything else: until then only `me`, `sessions` and `change_password` answer.
+    pub must_change_password: bool,
 }
 
 /// A token as an actor.
@@ -130,11 +132,31 @@ impl Ctx {
         }
     }
 
+    /// Stops people whose password somebody else made, until they have chosen one of their own.
+    fn own_password(&self) -> Result<(), ServiceError> {
+        match &self.actor {
+            Actor::Person(person) if person.must_change_password => Err(ServiceError::MustChangePassword),
+            _ => Ok(()),
+        }
+    }
+
     /// The tenant, where the actor holds the permission in it.
     ///
     /// # Errors
-    /// As [`Ctx::tenant`], or [`ServiceError::Forbidden`].
+    /// As [`Ctx::tenant`], [`ServiceError::MustChangePassword`], or [`ServiceError::Forbidden`].
     pub fn require(&self, needed: Permission) -> Result<&TenantId, ServiceError> {
+        self.own_password()?;
+        self.require_even_before_new_password(needed)
+    }
+
+    /// As [`Ctx::require`], also for people who must choose a new password first.
+    ///
+    /// # Errors
+    /// As [`Ctx::tenant`], or [`ServiceError::Forbidden`].
+    pub(crate) fn require_even_before_new_password(
+        &self,
+        needed: Permission,
+    ) -> Result<&TenantId, ServiceError> {
         let tenant = self.tenant()?;
         if self.may(needed) { Ok(tenant) } else { Err(ServiceError::Forbidden { needed }) }
     }
@@ -142,8 +164,18 @@ impl Ctx {
     /// The person, for what concerns their own account.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`] for nobody, [`ServiceError::Forbidden`] for what is no person.
+    /// [`ServiceError::Unauthenticated`] for nobody, [`ServiceError::Forbidden`] for what is no person,
+    /// [`ServiceError::MustChangePassword`].
     pub fn require_person(&self) -> Result<&Person, ServiceError> {
+        self.own_password()?;
+        self.require_person_even_before_new_password()
+    }
+
+    /// As [`Ctx::require_person`], also for people who must choose a new password first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`] for nobody, [`ServiceError::Forbidden`] for what is no person.
+    pub(crate) fn require_person_even_before_new_password(&self) -> Result<&Person, ServiceError> {
         match &self.actor {
             Actor::Anonymous => Err(ServiceError::Unauthenticated),
             Actor::Person(person) => Ok(person),
@@ -156,8 +188,10 @@ impl Ctx {
     /// Passes operators and the local command line.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`] for nobody, [`ServiceError::Forbidden`] for everybody else.
+    /// [`ServiceError::Unauthenticated`] for nobody, [`ServiceError::MustChangePassword`],
+    /// [`ServiceError::Forbidden`] for everybody else.
     pub fn require_platform(&self) -> Result<(), ServiceError> {
+        self.own_password()?;
         match &self.actor {
             Actor::Anonymous => Err(ServiceError::Unauthenticated),
             _ if self.may(Permission::Platform) => Ok(()),

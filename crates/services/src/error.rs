@@ -23,6 +23,9 @@ pub enum ServiceError {
         /// What would be needed.
         needed: Permission,
     },
+    /// Signed in with a password that somebody else made: nothing but choosing a new one is allowed: 403.
+    #[error("forbidden: must change the password first")]
+    MustChangePassword,
     /// Not there, or not the tenant's: 404.
     #[error("not found: {what}")]
     NotFound {
@@ -98,6 +101,7 @@ impl ServiceError {
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
             Self::Forbidden { .. } => "forbidden",
+            Self::MustChangePassword => "must_change_password",
             Self::NotFound { .. } => "not_found",
             Self::Invalid(_) => "invalid",
             Self::Conflict { .. } => "conflict",
@@ -113,7 +117,7 @@ impl ServiceError {
     pub fn status(&self) -> u16 {
         match self {
             Self::Unauthenticated | Self::BadCredentials => 401,
-            Self::Forbidden { .. } => 403,
+            Self::Forbidden { .. } | Self::MustChangePassword => 403,
             Self::NotFound { .. } => 404,
             Self::Invalid(_) => 400,
             Self::Conflict { .. } => 409,
@@ -170,6 +174,18 @@ impl ServiceError {
                 (
                     "Not allowed",
                     format!("This needs the permission to {}.", permission_name(*needed, Lang::En)),
+                ),
+            ),
+            Self::MustChangePassword => (
+                (
+                    "먼저 비밀번호를 바꾸세요",
+                    "처음 받은 비밀번호를 새것으로 바꾼 뒤에 이용할 수 있습니다(설정 → 비밀번호).".to_owned(),
+                ),
+                (
+                    "Change the password first",
+                    "Replace the password you were given by one of your own (Settings → Password); everything else \
+                     is open after that."
+                        .to_owned(),
                 ),
             ),
             Self::NotFound { what } => (
@@ -246,6 +262,8 @@ fn thing(what: &'static str, lang: Lang) -> &'static str {
         "key" => "키",
         "slug" => "짧은 이름",
         "email" => "이메일",
+        "path" => "주소",
+        "Idempotency-Key" => "Idempotency-Key",
         _ => "항목",
     };
     let en = match what {

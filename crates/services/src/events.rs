@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::cursor::{Fingerprint, SearchCursor};
+use crate::hand_over;
 use crate::reads::Line;
 use crate::{Ctx, ServiceError, Services};
 use bytes::Bytes;
@@ -14,6 +15,8 @@ use futures::stream::BoxStream;
 use std::time::{Duration, Instant};
 use store::index::{Search, SortKey};
 
+/// How long an export waits for its reader: it holds one of the few places in the queue.
+const READER_PATIENCE: Duration = Duration::from_secs(30);
 /// How far back an arrival counts as having come just now.
 const JUST_NOW_NANOS: i64 = 900_000_000_000;
 
@@ -84,7 +87,7 @@ impl Services {
     /// (up to a day) away. Needs [`Permission::ReadEvents`].
     ///
     /// # Errors
-    /// `NotFound("event")`, `Invalid("limit")`, `Invalid("around")`.
+    /// `NotFound("event")`, `Invalid("limit")`, `Invalid("seconds")`.
     pub async fn surroundings(
         &self,
         ctx: &Ctx,
@@ -95,7 +98,7 @@ impl Services {
         let tenant = ctx.require(Permission::ReadEvents)?;
         let mut check = Check::new(ctx.lang);
         check.number("limit", limit.into(), 1..=200);
-        check.number("around", around.as_secs(), 1..=86_400);
+        check.number("seconds", around.as_secs(), 1..=86_400);
         check.done()?;
         let event = self.event_of(ctx, tenant, id).await?;
         let nanos = i64::try_from(around.as_nanos()).unwrap_or(i64::MAX);
@@ -129,14 +132,15 @@ impl Services {
     }
 
     /// Everything that matches, as a stream in bounded memory; what is wrong with the question is its first and only
-    /// item. Ends when the context is cancelled; its deadline is not looked at. Needs [`Permission::ReadEvents`].
+    /// item. Ends when the context is cancelled; its deadline is not looked at, but a reader who takes nothing for 30 s
+    /// is left behind, with [`ServiceError::Deadline`] as the last item. Needs [`Permission::ReadEvents`].
     pub fn export(
         &self,
         ctx: &Ctx,
         filter: EventFilter,
         order: Order,
     ) -> BoxStream<'static, Result<Event, ServiceError>> {
-        let (services, ctx) = (self.clone(), ctx.clone());
+        let (services, ctx, cancel) = (self.clone(), ctx.clone(), ctx.cancel.clone());
         let stream = async_stream::try_stream! {
             let tenant = ctx.require(Permission::ReadEvents)?.clone();
             let mut check = Check::new(ctx.lang);
@@ -157,7 +161,7 @@ impl Services {
             }
             drop(turn);
         };
-        stream.boxed()
+        hand_over::within(READER_PATIENCE, cancel, stream.boxed()).boxed()
     }
 }
 

@@ -31,6 +31,7 @@ mod check;
 mod counts;
 mod cursor;
 mod events;
+mod hand_over;
 mod login;
 mod metric_query;
 mod overview;

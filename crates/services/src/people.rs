@@ -235,10 +235,9 @@ impl Services {
         check.password("password", new, &user.email);
         check.done()?;
         let hash = self.inner.passwords.hash(new).await?;
-        let mut user = self.user_named(email).await?;
-        (user.password_hash, user.must_change_password) = (hash, false);
-        self.sql().update_user(&user).await?;
+        self.sql().set_user_password(&user.id, &hash, false).await?;
         self.sql().delete_user_sessions(&user.id, None).await?;
+        self.forget_person(&user.id);
         self.inner.logins.unlock(&user.email);
         Ok(())
     }
@@ -270,9 +269,9 @@ impl Services {
     /// `NotFound("user")`.
     pub async fn disable_user(&self, ctx: &Ctx, email: &str) -> Result<(), ServiceError> {
         ctx.require_platform()?;
-        let mut user = self.user_named(email).await?;
-        user.disabled_at = user.disabled_at.or(Some(Timestamp::now()));
-        self.sql().update_user(&user).await?;
+        let user = self.user_named(email).await?;
+        let since = user.disabled_at.unwrap_or_else(Timestamp::now);
+        self.sql().set_user_disabled(&user.id, Some(since)).await?;
         self.sql().delete_user_sessions(&user.id, None).await?;
         self.forget_person(&user.id);
         Ok(())
@@ -285,12 +284,10 @@ impl Services {
     /// `NotFound("user")`.
     pub async fn unlock_user(&self, ctx: &Ctx, email: &str) -> Result<(), ServiceError> {
         ctx.require_platform()?;
-        let mut user = self.user_named(email).await?;
+        let user = self.user_named(email).await?;
         self.inner.logins.unlock(&user.email);
-        if user.disabled_at.take().is_some() {
-            self.sql().update_user(&user).await?;
-            self.forget_person(&user.id);
-        }
+        self.sql().set_user_disabled(&user.id, None).await?;
+        self.forget_person(&user.id);
         Ok(())
     }
 

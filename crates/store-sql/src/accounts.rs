@@ -6,7 +6,7 @@ use crate::migration;
 use crate::pool::{Row, Value, unreadable, values};
 use async_trait::async_trait;
 use domain::api::Theme;
-use domain::{Lang, Role, TenantId};
+use domain::{Lang, Role, TenantId, Timestamp};
 use store::sql::{Accounts, MembershipRow, SqlError, SqlResult, TenantRow, UserRow};
 
 const MEMBERSHIPS: Upsert =
@@ -96,6 +96,13 @@ async fn update_one(
 ) -> SqlResult<()> {
     let changed = database.pool.run(sql, values, unique).await?;
     if changed == 0 && !there.await? { Err(SqlError::NotFound) } else { Ok(()) }
+}
+
+impl SqlDatabase {
+    async fn update_user_columns(&self, sql: &'static str, values: Vec<Value>, id: &str) -> SqlResult<()> {
+        let there = async { Ok(self.user(id).await?.is_some()) };
+        update_one(self, sql, values, &[], there).await
+    }
 }
 
 #[async_trait]
@@ -199,6 +206,28 @@ impl Accounts for SqlDatabase {
         ];
         let there = async { Ok(self.user(&user.id).await?.is_some()) };
         update_one(self, sql, values, &["email"], there).await
+    }
+
+    async fn set_user_profile(
+        &self,
+        id: &str,
+        name: &str,
+        lang: Option<Lang>,
+        theme: Theme,
+    ) -> SqlResult<()> {
+        let sql = "UPDATE users SET name = ?, lang = ?, theme = ? WHERE user_id = ?";
+        let values = values![name, lang.map(Lang::tag), theme_name(theme), id];
+        self.update_user_columns(sql, values, id).await
+    }
+
+    async fn set_user_password(&self, id: &str, hash: &str, must_change: bool) -> SqlResult<()> {
+        let sql = "UPDATE users SET password_hash = ?, must_change_password = ? WHERE user_id = ?";
+        self.update_user_columns(sql, values![hash, must_change, id], id).await
+    }
+
+    async fn set_user_disabled(&self, id: &str, since: Option<Timestamp>) -> SqlResult<()> {
+        let sql = "UPDATE users SET disabled_at = ? WHERE user_id = ?";
+        self.update_user_columns(sql, values![since, id], id).await
     }
 
     async fn user(&self, id: &str) -> SqlResult<Option<UserRow>> {

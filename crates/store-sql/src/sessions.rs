@@ -1,26 +1,10 @@
 //! Signed-in browsers.
 
 use crate::SqlDatabase;
-use crate::dialect::{Merge, Upsert};
 use crate::pool::{Row, values};
 use async_trait::async_trait;
 use domain::Timestamp;
-use store::sql::{SessionRow, Sessions, SqlResult};
-
-const SESSIONS: Upsert = Upsert {
-    table: "sessions",
-    key: &["session_id"],
-    columns: &[
-        ("site", Merge::Replace),
-        ("user_id", Merge::Replace),
-        ("session_data", Merge::Replace),
-        ("user_agent", Merge::Replace),
-        ("peer", Merge::Replace),
-        ("created_at", Merge::Keep),
-        ("last_seen_at", Merge::Replace),
-        ("expires_at", Merge::Replace),
-    ],
-};
+use store::sql::{SessionRow, Sessions, SqlError, SqlResult};
 
 macro_rules! select_sessions {
     ($rest:literal) => {
@@ -48,7 +32,9 @@ fn session_row(row: &Row) -> SqlResult<SessionRow> {
 
 #[async_trait]
 impl Sessions for SqlDatabase {
-    async fn save_session(&self, session: &SessionRow) -> SqlResult<()> {
+    async fn create_session(&self, session: &SessionRow) -> SqlResult<()> {
+        let sql = "INSERT INTO sessions (session_id, site, user_id, session_data, user_agent, peer, created_at, \
+                   last_seen_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let values = values![
             session.id.as_str(),
             session.site.as_str(),
@@ -60,7 +46,31 @@ impl Sessions for SqlDatabase {
             session.last_seen_at,
             session.expires_at,
         ];
-        self.pool.run(self.pool.dialect().upsert(&SESSIONS, 1), values, &[]).await.map(|_| ())
+        match self.pool.run(sql, values, &["session_id", "PRIMARY"]).await {
+            Err(SqlError::Conflict(_)) => Err(SqlError::Conflict("id")),
+            done => done.map(|_| ()),
+        }
+    }
+
+    async fn save_session(&self, session: &SessionRow) -> SqlResult<bool> {
+        let sql = "UPDATE sessions SET site = ?, user_id = ?, session_data = ?, user_agent = ?, peer = ?, \
+                   last_seen_at = ?, expires_at = ? WHERE session_id = ?";
+        let values = values![
+            session.site.as_str(),
+            session.user_id.as_deref(),
+            session.data.as_str(),
+            session.user_agent.as_str(),
+            session.peer.as_str(),
+            session.last_seen_at,
+            session.expires_at,
+            session.id.as_str(),
+        ];
+        if self.pool.run(sql, values, &[]).await? > 0 {
+            return Ok(true);
+        }
+        // A driver may count a row that was found but not changed as none.
+        let sql = "SELECT 1 FROM sessions WHERE session_id = ?";
+        Ok(self.pool.row(sql, values![session.id.as_str()]).await?.is_some())
     }
 
     async fn session(&self, id: &str, now: Timestamp) -> SqlResult<Option<SessionRow>> {

@@ -27,7 +27,7 @@ function number(lang) {
 function options(host, given, onRange) {
   const [faint, line, ...strokes] = colours(host, ["--faint", "--line", ...tokens]);
   const format = number(given.lang);
-  const font = `500 10.5px ${getComputedStyle(host).fontFamily}`;
+  const font = `500 11px ${getComputedStyle(host).fontFamily}`;
   const axis = { stroke: faint, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
   const clock = new Intl.DateTimeFormat(given.lang, {
     timeZone: given.zone, month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",

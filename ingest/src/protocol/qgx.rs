@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Longest name of a stream, in characters.
 pub const STREAM_CHARS: usize = 64;
 
+/// Highest `acked` there may be: 2^53, the last whole number that every JSON reader takes as it is (RFC 8259 §6).
+pub const MOST_ACKED: u64 = 1 << 53;
+
 /// What a client opens with: `HELLO {…}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct Hello {
@@ -40,6 +43,9 @@ impl Hello {
         }
         if let Some(source) = &hello.source {
             domain::SourceKey::new(source).map_err(|error| error.to_string())?;
+        }
+        if hello.acked > MOST_ACKED {
+            return Err(format!("acked must be at most {MOST_ACKED}"));
         }
         Ok(hello)
     }
@@ -118,6 +124,9 @@ mod tests {
         check("HELLO {}", Ok(("", "", "", 0)));
         check(r#"HELLO {"more":1}"#, Ok(("", "", "", 0)));
         check(r#"HELLO {"acked":-1}"#, Err("HELLO is not right"));
+        check(r#"HELLO {"acked":9007199254740992}"#, Ok(("", "", "", MOST_ACKED)));
+        check(r#"HELLO {"acked":9007199254740993}"#, Err("acked must be at most 9007199254740992"));
+        check(r#"HELLO {"acked":18446744073709551615}"#, Err("acked must be at most"));
         check(r#"HELLO {"stream":""}"#, Err("stream must have"));
         check(r#"HELLO {"source":"\u0000"}"#, Err("not a source key"));
         check("HELLO {", Err("HELLO is not right"));

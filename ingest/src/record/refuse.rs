@@ -28,6 +28,14 @@ pub enum RecordError {
         /// The length, as far as counted.
         length: u64,
     },
+    /// Its JSON is longer than topics allow, even without the original bytes.
+    #[error("as an event it is longer than {limit} bytes: {length} bytes")]
+    RecordTooLarge {
+        /// The limit.
+        limit: usize,
+        /// The length.
+        length: usize,
+    },
     /// The connection ended in the middle of it.
     #[error("the connection ended in the middle of a frame")]
     Truncated,
@@ -52,6 +60,7 @@ impl RecordError {
             Self::TooDeep(_) => "too_deep",
             Self::NameTooLong(_) => "name_too_long",
             Self::FrameTooLarge { .. } => "frame_too_large",
+            Self::RecordTooLarge { .. } => "record_too_large",
             Self::Truncated => "truncated",
             Self::Empty => "empty_line",
             Self::Framing(_) => "framing",

@@ -1,7 +1,8 @@
 //! What becomes of a record (DESIGN sections 4 and 5).
 
 use super::writer::testing::{check, compare, event, writer};
-use super::{Limits, RecordError};
+use super::writer::{Place, RECORD_BYTES};
+use super::{Batch, Limits, RecordError};
 use crate::protocol::Protocol;
 use proptest::prelude::*;
 
@@ -229,4 +230,28 @@ proptest! {
         let _ = event(&mut writer, protocol, &bytes);
         let _ = event(&mut writer, protocol, text.as_bytes());
     }
+}
+
+#[test]
+fn what_is_too_long_for_a_topic_loses_its_original_bytes_first() {
+    /// A message of so many bytes with an original of so many; whether the event has it still.
+    fn check(message: usize, raw: usize, expect: Result<bool, &str>) {
+        let mut writer = writer(Limits::default(), None);
+        let mut batch = Batch::default();
+        for _ in 0..2 {
+            writer.begin();
+            writer.draft.text("message", &"x".repeat(message)).unwrap();
+            writer.draft.keep_raw(&vec![b'y'; raw], "euc-kr").unwrap();
+            let written = writer.finish(Place::Unmarked, &mut batch);
+            assert_eq!(written.as_ref().map_err(RecordError::code).map(|()| true), expect.map(|_| true));
+        }
+        for record in batch.into_records(1) {
+            assert!(record.payload.len() <= RECORD_BYTES);
+            let event: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
+            assert_eq!(Ok(event.get("raw").is_some()), expect);
+        }
+    }
+    check(1 << 20, 1 << 20, Ok(true));
+    check(3 << 20, 5 << 20, Ok(false));
+    check(9 << 20, 1, Err("record_too_large"));
 }

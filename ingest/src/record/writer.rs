@@ -4,7 +4,7 @@ use super::arrival::{IdMaker, InstantText, received_now};
 use super::draft::{Class, Draft, Entry, Envelope};
 use super::encode;
 use super::names::{NameBudget, NameGate};
-use super::{Limits, mask};
+use super::{Limits, RecordError, mask};
 use base64::Engine;
 use bytes::{BufMut, BytesMut};
 use domain::{EventId, SourceKey, TenantId, Timestamp, Zone};
@@ -14,6 +14,9 @@ use store::broker::{NewRecord, Origin, Route};
 
 /// Bytes of memory a record takes beside its JSON.
 pub const RECORD_OVERHEAD: usize = 128;
+
+/// The longest JSON of a record: topics allow 8 MiB, with what stands around it.
+pub const RECORD_BYTES: usize = (8 << 20) - (64 << 10);
 
 /// Records on their way to the broker, their JSON in one buffer.
 #[derive(Debug, Default)]
@@ -210,8 +213,11 @@ impl RecordWriter {
         Known { route, json: json.into() }
     }
 
-    /// Writes the drafted record into a batch.
-    pub fn finish(&mut self, place: Place<'_>, batch: &mut Batch) {
+    /// Writes the drafted record into a batch. One beyond [`RECORD_BYTES`] loses its original bytes first.
+    ///
+    /// # Errors
+    /// [`RecordError::RecordTooLarge`] where it is longer even so; the batch is as it was.
+    pub fn finish(&mut self, place: Place<'_>, batch: &mut Batch) -> Result<(), RecordError> {
         let envelope = self.draft.settle();
         let known = match &self.home.bound {
             Some(bound) => {
@@ -242,6 +248,7 @@ impl RecordWriter {
             }
         };
         let out = &mut batch.json;
+        let start = out.len();
         // One growth at most: everything below fits, but for names beyond the budget.
         out.reserve(256 + known.json.len() + self.draft.values.len() + self.draft.names.len() * 2);
         out.put_slice(b"{\"id\":\"");
@@ -251,12 +258,25 @@ impl RecordWriter {
         out.put_slice(b"\",\"received_at\":\"");
         out.put_slice(self.received_text.write(received_at));
         self.write_body(&envelope, received_at, out);
-        let end = out.len();
+        let without_raw = out.len();
+        self.write_raw(out);
+        out.put_u8(b'}');
+        if out.len() - start > RECORD_BYTES && out.len() > without_raw + 1 {
+            out.truncate(without_raw);
+            out.put_u8(b'}');
+            metrics::counter!("qgx_ingest_raw_left_out_total").increment(1);
+        }
+        let (end, length) = (out.len(), out.len() - start);
+        if length > RECORD_BYTES {
+            out.truncate(start);
+            return Err(RecordError::RecordTooLarge { limit: RECORD_BYTES, length });
+        }
         batch.marks.push(Mark { end, route: Arc::clone(&known.route), origin });
         if self.draft.masked > 0 {
             metrics::counter!("qgx_ingest_masked_values_total", "rule" => "kr_rrn")
                 .increment(u64::from(self.draft.masked));
         }
+        Ok(())
     }
 
     fn write_body(&mut self, envelope: &Envelope, received_at: Timestamp, out: &mut BytesMut) {
@@ -288,13 +308,16 @@ impl RecordWriter {
             write_beyond(&self.draft, out);
             metrics::counter!("qgx_ingest_names_beyond_budget_total").increment(beyond);
         }
+    }
+
+    /// The bytes as they came, where they were not UTF-8.
+    fn write_raw(&mut self, out: &mut BytesMut) {
         if let Some(raw) = self.draft.raw.take() {
             let raw = if self.draft.masks() { mask::resident_numbers_in(&raw).0.into_owned() } else { raw };
             out.put_slice(b",\"raw\":\"");
             out.put_slice(base64::engine::general_purpose::STANDARD.encode(raw).as_bytes());
             out.put_u8(b'"');
         }
-        out.put_u8(b'}');
     }
 }
 
@@ -406,7 +429,7 @@ pub mod testing {
         writer.begin_at(received_at);
         protocol.read(frame, &mut writer.draft)?;
         let mut batch = Batch::default();
-        writer.finish(Place::Unmarked, &mut batch);
+        writer.finish(Place::Unmarked, &mut batch)?;
         let record = batch.into_records(7).remove(0);
         let stored = domain::event::StoredEvent::parse(&record.payload)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&record.payload)));

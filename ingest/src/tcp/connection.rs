@@ -4,10 +4,11 @@ use super::Port;
 use super::append::{Receipt, append, jittered};
 use super::farewell::{note_refusal, say_goodbye, turn_away};
 use super::opening::{Door, Entered};
+use super::openings::OpeningShare;
 use super::replies::Replies;
 use super::transport::Transport;
 use crate::access::RefusalCode;
-use crate::budget::{ByteBudget, Parked, Share};
+use crate::budget::{Parked, Share};
 use crate::facts::{self, Drop};
 use crate::session::{Session, Step};
 use crate::streams::Hold;
@@ -42,6 +43,7 @@ pub async fn serve(port: Arc<Port>, tcp: TcpStream, peer: SocketAddr) {
     let Some(_place) = port.admission.enter(ip) else {
         let code = RefusalCode::TooManyConnections;
         note_refusal(&port, ip, "unknown", code.code(), None).await;
+        let Ok(_farewell) = port.farewells.try_acquire() else { return };
         let mut replies = Replies::default();
         replies.err(code.code(), code.message(Lang::En), Some(5));
         say_goodbye(Transport::Tcp(tcp), replies).await;
@@ -50,11 +52,15 @@ pub async fn serve(port: Arc<Port>, tcp: TcpStream, peer: SocketAddr) {
     let (door, entered) = Door::new(&port, ip, Transport::Tcp(tcp)).open().await;
     match entered {
         Ok(entered) => {
-            let Door { transport, buffer, ended, .. } = door;
-            Link::new(Arc::clone(&port), transport, buffer, ended, entered).run().await;
+            let Door { transport, buffer, ended, share, .. } = door;
+            let mut link = Link::new(Arc::clone(&port), transport, buffer, ended, entered);
+            link.opening = share;
+            link.run().await;
         }
         Err(no_entry) => {
-            let Door { transport, .. } = door;
+            let Door { transport, buffer, share, .. } = door;
+            // Nobody reads it: the farewell needs no memory of it.
+            drop((buffer, share));
             turn_away(&port, ip, transport, no_entry).await;
         }
     }
@@ -76,6 +82,8 @@ struct Link {
     hold: Option<Hold>,
     replies: Replies,
     appends: FuturesOrdered<BoxFuture<'static, Receipt>>,
+    /// Covers what came with the opening, until it is read.
+    opening: Option<OpeningShare>,
     /// Covers what is pending.
     pending_share: Option<Share>,
     /// Covers an unfinished frame, since when.
@@ -85,6 +93,8 @@ struct Link {
     /// The last read did not empty the socket.
     more: bool,
     ended: bool,
+    /// There is something to read, and no share of the budget for it.
+    starved: bool,
     read_size: usize,
     wait_until: Option<Instant>,
     last_read: Instant,
@@ -105,6 +115,7 @@ enum Woken {
     Revocations,
     Writable,
     Readable(Share),
+    Starved,
     Broken,
     Deadline,
 }
@@ -131,9 +142,11 @@ impl Link {
             hold,
             replies,
             appends: FuturesOrdered::new(),
+            opening: None,
             pending_share: None,
             parked: None,
             ended,
+            starved: false,
             read_size: LEAST_READ,
             wait_until: None,
             last_read: now,
@@ -157,7 +170,11 @@ impl Link {
             if self.closing.is_some() && self.appends.is_empty() && self.session.pending.is_empty() {
                 break;
             }
+            let (reading, since) = (self.reading(), Instant::now());
             let woken = self.wait().await;
+            if !reading {
+                self.excuse(since.elapsed());
+            }
             if self.on(woken).await.is_err() {
                 return;
             }
@@ -183,6 +200,30 @@ impl Link {
         self.closing.is_none() && self.wait_until.is_none() && room && !self.replies.full()
     }
 
+    /// Whether it is the sender's turn: while it is not, its deadlines stand still.
+    fn reading(&self) -> bool {
+        self.may_read() && !self.starved
+    }
+
+    /// Moves the sender's deadlines by a time during which nothing of it was read.
+    fn excuse(&mut self, time: Duration) {
+        self.last_read += time;
+        if let Some((_, since)) = &mut self.parked {
+            *since += time;
+        }
+    }
+
+    /// When it was silent for too long.
+    fn idle_at(&self) -> Option<Instant> {
+        self.reading().then(|| self.last_read + self.port.config.idle)
+    }
+
+    /// When a large frame took too long to come whole.
+    fn slow_at(&self) -> Option<Instant> {
+        let (_, since) = self.parked.as_ref()?;
+        self.reading().then(|| *since + self.port.config.frame)
+    }
+
     async fn wait(&mut self) -> Woken {
         let may_read = self.may_read();
         let open = self.closing.is_none();
@@ -198,9 +239,13 @@ impl Link {
             ready = self.transport.writable(), if self.replies.pending() => {
                 if ready.is_ok() { Woken::Writable } else { Woken::Broken }
             }
-            share = readable(&self.transport, at_once, &self.port.intake.budget, share_bytes), if may_read => {
-                share.map_or(Woken::Broken, Woken::Readable)
+            share = self.port.intake.budget.take(share_bytes), if may_read && self.starved => {
+                Woken::Readable(share)
             }
+            ready = readable(&self.transport, at_once), if may_read && !self.starved => match ready {
+                Ok(()) => self.port.intake.budget.try_take(share_bytes).map_or(Woken::Starved, Woken::Readable),
+                Err(_) => Woken::Broken,
+            },
             () = sleep_until(deadline) => Woken::Deadline,
         }
     }
@@ -208,13 +253,14 @@ impl Link {
     /// The next moment at which something is to be done without anybody's doing.
     fn deadline(&self) -> Instant {
         let config = &self.port.config;
-        let mut next = self.last_read + config.idle;
+        let mut next = Instant::now() + config.idle;
         let others = [
+            self.idle_at(),
+            self.slow_at(),
             self.wait_until,
             self.close_at,
             self.drain_until,
             self.replies.stalled_since().map(|since| since + config.write),
-            self.parked.as_ref().map(|(_, since)| *since + config.frame),
             self.session.secret().map(|_| self.recheck_at),
         ];
         match &self.closing {
@@ -238,7 +284,7 @@ impl Link {
                 self.replies.write(&mut self.transport)
             }
             Woken::Superseded => {
-                self.discard_pending();
+                self.discard(Drop::Refused);
                 self.close(Some(("superseded", "Another connection took this stream.".to_owned(), None)));
                 Ok(())
             }
@@ -254,13 +300,20 @@ impl Link {
             Woken::Revocations => {
                 let token = self.session.identity().token;
                 if token != 0 && self.revocations.borrow_and_update().contains(&token) {
-                    self.discard_pending();
+                    self.discard(Drop::Refused);
                     self.close_refused(RefusalCode::RevokedToken, None).await;
                 }
                 Ok(())
             }
             Woken::Writable => self.replies.write(&mut self.transport),
-            Woken::Readable(share) => self.turn(share).await,
+            Woken::Readable(share) => {
+                self.starved = false;
+                self.turn(share).await
+            }
+            Woken::Starved => {
+                self.starved = true;
+                Ok(())
+            }
             Woken::Broken => Err(ErrorKind::BrokenPipe.into()),
             Woken::Deadline => self.on_deadline().await,
         }
@@ -281,11 +334,14 @@ impl Link {
         if self.wait_until.is_some_and(|at| now >= at) {
             self.wait_until = None;
         }
-        if self.parked.as_ref().is_some_and(|(_, since)| now >= *since + config.frame) {
+        if self.slow_at().is_some_and(|at| now >= at) {
             facts::refused("slow_frame");
             self.session.finish(&self.buffer, true);
             self.close(Some(("slow_frame", "A large record did not come whole in time.".to_owned(), None)));
-        } else if self.close_at.is_some_and(|at| now >= at) || now >= self.last_read + config.idle {
+        } else if self.idle_at().is_some_and(|at| now >= at) {
+            self.session.finish(&self.buffer, true);
+            self.close(None);
+        } else if self.close_at.is_some_and(|at| now >= at) {
             self.close(None);
         } else if self.drain_until.is_some_and(|at| now >= at) {
             self.end_drain();
@@ -308,7 +364,7 @@ impl Link {
             // Not known just now: what was known holds on.
             Err(RefusalCode::Unavailable) => {}
             Err(code) => {
-                self.discard_pending();
+                self.discard(Drop::Refused);
                 self.close_refused(code, None).await;
             }
         }
@@ -333,9 +389,26 @@ impl Link {
         self.close(Some((code.code(), code.message(Lang::En).to_owned(), retry_after)));
     }
 
-    fn discard_pending(&mut self) {
-        self.session.take_pending();
+    /// Gives up what was read and not yet handed to the broker. A sender without acknowledgements cannot send it again:
+    /// there it is counted.
+    fn discard(&mut self, why: Drop) {
+        let lines = self.session.take_pending().lines;
         self.pending_share = None;
+        self.count_lost(why, lines);
+        self.discard_unread(why);
+    }
+
+    /// Gives up what stands in the buffer.
+    fn discard_unread(&mut self, why: Drop) {
+        self.count_lost(why, self.session.unread(&self.buffer));
+        self.buffer = BytesMut::new();
+        (self.parked, self.opening, self.backlog) = (None, None, false);
+    }
+
+    fn count_lost(&self, why: Drop, records: u64) {
+        if records > 0 && !self.session.protocol().acknowledged() {
+            facts::dropped(why, records);
+        }
     }
 
     /// Whole frames that had arrived are read; what is left has no end.
@@ -375,7 +448,9 @@ impl Link {
             Step::Refuse(code, time) => self.close_refused(code, Some(time)).await,
             Step::Broken => self.close(None),
         }
+        self.opening = None;
         if !self.park(share, moved) {
+            self.discard_unread(Drop::Busy);
             self.close_refused(RefusalCode::Busy, Some(Duration::from_secs(5))).await;
         }
         if self.drain_until.is_some() && !self.more && !self.backlog && self.closing.is_none() {
@@ -480,7 +555,7 @@ impl Link {
                     facts::dropped(Drop::Stopped, receipt.lines + self.under_way);
                 }
                 self.under_way = 0;
-                self.discard_pending();
+                self.discard(Drop::Stopped);
                 let retry_after = match error {
                     BrokerError::Busy { retry_after, .. } => retry_after,
                     _ => Duration::from_secs(1),
@@ -494,17 +569,9 @@ impl Link {
     }
 }
 
-/// A share, once the socket has something to read.
-async fn readable(
-    transport: &Transport,
-    at_once: bool,
-    budget: &ByteBudget,
-    bytes: usize,
-) -> io::Result<Share> {
-    if !at_once {
-        transport.readable().await?;
-    }
-    Ok(budget.take(bytes).await)
+/// Waits until there is something to read.
+async fn readable(transport: &Transport, at_once: bool) -> io::Result<()> {
+    if at_once { Ok(()) } else { transport.readable().await }
 }
 
 async fn superseded(hold: Option<&Hold>) {

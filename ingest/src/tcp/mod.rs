@@ -5,21 +5,27 @@ mod append;
 mod connection;
 mod farewell;
 mod opening;
+mod openings;
 mod replies;
 mod transport;
 
 use crate::facts::OpenConnection;
 use crate::intake::Intake;
 use admission::Admission;
+use openings::Openings;
 use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Connections over the limit that are told so at a time; more are just closed.
+const FAREWELLS: usize = 256;
 
 /// How the port behaves.
 #[derive(Clone)]
@@ -85,6 +91,10 @@ pub(crate) struct Port {
     /// No new work: finish whole frames and leave.
     pub stop: CancellationToken,
     pub admission: Admission,
+    /// Memory for first records of peers that are not identified yet.
+    pub openings: Openings,
+    /// Farewells of connections that have no place.
+    pub farewells: Semaphore,
 }
 
 /// A running port.
@@ -111,7 +121,14 @@ impl TcpIngest {
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
         let admission = Admission::new(config.max_connections, config.max_connections_per_address);
-        let port = Arc::new(Port { intake, config, stop: stop.clone(), admission });
+        let port = Arc::new(Port {
+            openings: Openings::new(intake.limits.frame_bytes),
+            farewells: Semaphore::new(FAREWELLS),
+            intake,
+            config,
+            stop: stop.clone(),
+            admission,
+        });
         let accepting = accept(listener, port, connections.clone());
         Ok(Self { address, stop, connections, listener: telemetry::spawn("ingest-listener", accepting) })
     }

@@ -1,6 +1,7 @@
 //! How a connection begins: what it speaks, and who it is.
 
 use super::Port;
+use super::openings::OpeningShare;
 use super::transport::Transport;
 use crate::access::{Identity, RefusalCode};
 use crate::protocol::detect::{Opening, detect};
@@ -9,7 +10,7 @@ use crate::protocol::qgx::{self, Hello};
 use crate::protocol::{Framing, Protocol};
 use crate::record::{Draft, arrival::received_now};
 use crate::session::{Session, Start, Stream};
-use crate::streams::{Hold, StreamKey};
+use crate::streams::{Hold, Owner, StreamKey};
 use bytes::{Buf, BytesMut};
 use domain::{SourceKey, Zone};
 use std::io::{self, ErrorKind};
@@ -17,7 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Bytes an opening may hold without a share of the budget.
+/// Bytes an opening may hold without a share.
 const SMALL: usize = 16 << 10;
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -70,7 +71,9 @@ pub struct Door<'a> {
     pub buffer: BytesMut,
     /// The other side has ended.
     pub ended: bool,
-    /// Since its first byte.
+    /// Covers a large first record.
+    pub share: Option<OpeningShare>,
+    /// Since its first byte, or since its first record is large.
     started: Option<Instant>,
     /// What it speaks is known: a slow first record may take its time.
     awaits_record: bool,
@@ -95,6 +98,7 @@ impl<'a> Door<'a> {
             transport,
             buffer: BytesMut::new(),
             ended: false,
+            share: None,
             started: None,
             awaits_record: false,
             known: None,
@@ -154,32 +158,40 @@ impl<'a> Door<'a> {
             return Ok(());
         }
         let config = &self.port.config;
-        let deadline = match self.started {
-            Some(at) if !self.awaits_record || self.buffer.len() > SMALL => at + config.handshake,
-            _ => Instant::now() + config.idle,
+        let hurried = !self.awaits_record || self.buffer.len() > SMALL;
+        let (deadline, late) = match self.started {
+            Some(at) if hurried => {
+                let message = "The connection did not say in time what it sends. End the first line.";
+                (at + config.handshake, NoEntry::other("handshake_timeout", message, "unknown", true))
+            }
+            _ => (Instant::now() + config.idle, NoEntry::Gone),
         };
         loop {
-            let ready = tokio::select! {
-                biased;
-                () = self.port.stop.cancelled() => return Err(NoEntry::Gone),
-                ready = tokio::time::timeout_at(deadline, self.transport.readable()) => ready,
-            };
-            match ready {
-                Err(_) if self.started.is_none() || self.awaits_record => return Err(NoEntry::Gone),
-                Err(_) => {
-                    let message = "The connection did not say in time what it sends. End the first line.";
-                    return Err(NoEntry::other("handshake_timeout", message, "unknown", true));
-                }
-                Ok(Err(_)) => return Err(NoEntry::Gone),
-                Ok(Ok(())) => {}
+            if self.port.stop.is_cancelled() {
+                return Err(NoEntry::Gone);
+            }
+            // Who never lets the socket run dry has no longer for it.
+            if Instant::now() >= deadline {
+                return Err(late);
             }
             self.buffer.reserve(LINE);
+            // Before any waiting: TLS may hold more than the last read took, which the socket knows nothing of.
             match self.transport.try_read(&mut self.buffer, SMALL) {
                 Ok(0) => self.ended = true,
                 Ok(_) => {
                     self.started.get_or_insert_with(Instant::now);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    tokio::select! {
+                        biased;
+                        () = self.port.stop.cancelled() => return Err(NoEntry::Gone),
+                        ready = tokio::time::timeout_at(deadline, self.transport.readable()) => match ready {
+                            Err(_) => return Err(late),
+                            Ok(Err(_)) => return Err(NoEntry::Gone),
+                            Ok(Ok(())) => continue,
+                        },
+                    }
+                }
                 Err(_) => return Err(NoEntry::Gone),
             }
             return Ok(());
@@ -304,12 +316,12 @@ impl<'a> Door<'a> {
                 position.map_err(|_| NoEntry::code(RefusalCode::Unavailable, "qgx", None))?
             }
         };
-        let unbound = || SourceKey::new("*").expect("a star is a valid source key");
-        let key = StreamKey {
-            tenant: tenant.clone(),
-            source: bound.cloned().unwrap_or_else(unbound),
-            stream: stream.into(),
+        let owner = match (bound, identity.token) {
+            (Some(source), _) => Owner::Source(source.clone()),
+            (None, 0) => Owner::Peer(self.peer),
+            (None, token) => Owner::Token(token),
         };
+        let key = StreamKey { tenant: tenant.clone(), owner, stream: stream.into() };
         let hold = self.port.intake.streams.take(key);
         Ok((acked.max(processed).max(hold.durable), hold))
     }
@@ -328,7 +340,6 @@ impl<'a> Door<'a> {
     /// The credential that the first record shows. Waits for the record; takes nothing off the buffer.
     async fn first_token(&mut self, protocol: Protocol, framing: Framing) -> Result<Option<String>, NoEntry> {
         let limit = self.port.intake.limits.frame_bytes;
-        let mut share = None;
         self.awaits_record = true;
         loop {
             match first_frame(&self.buffer, framing, limit, self.ended) {
@@ -352,8 +363,13 @@ impl<'a> Door<'a> {
                 First::None => return Ok(None),
                 First::Partial => {}
             }
-            if self.buffer.len() > SMALL && share.is_none() {
-                share = Some(self.port.intake.budget.take(limit).await);
+            if self.buffer.len() > SMALL {
+                if self.share.is_none() {
+                    self.started = Some(Instant::now());
+                }
+                if !self.port.openings.cover(&mut self.share, self.buffer.capacity()) {
+                    return Err(NoEntry::code(RefusalCode::Busy, protocol.name(), None));
+                }
             }
             self.fill().await?;
         }

@@ -17,7 +17,13 @@ pub enum Transport {
     /// Plain.
     Tcp(TcpStream),
     /// In TLS.
-    Tls(Box<TlsStream<Replayed>>),
+    Tls {
+        /// The socket, deciphered.
+        stream: Box<TlsStream<Replayed>>,
+        /// The last read found nothing. Until one has, TLS may hold deciphered bytes of which the socket says nothing:
+        /// what the client sent together with the end of its handshake, or the rest of a record.
+        drained: bool,
+    },
     /// Gone: a handshake failed.
     Closed,
 }
@@ -26,18 +32,21 @@ impl Transport {
     fn socket(&self) -> io::Result<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Ok(tcp),
-            Self::Tls(tls) => Ok(&tls.get_ref().0.tcp),
+            Self::Tls { stream, .. } => Ok(&stream.get_ref().0.tcp),
             Self::Closed => Err(ErrorKind::NotConnected.into()),
         }
     }
 
     /// Whether it is in TLS.
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        matches!(self, Self::Tls { .. })
     }
 
-    /// Waits until the socket has bytes or has ended.
+    /// Waits until there may be bytes, or the socket has ended.
     pub async fn readable(&self) -> io::Result<()> {
+        if let Self::Tls { drained: false, .. } = self {
+            return Ok(());
+        }
         self.socket()?.readable().await
     }
 
@@ -53,13 +62,14 @@ impl Transport {
     pub fn try_read(&mut self, buffer: &mut BytesMut, at_most: usize) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => tcp.try_read_buf(&mut buffer.limit(at_most)),
-            Self::Tls(tls) => {
+            Self::Tls { stream, drained } => {
                 let mut context = Context::from_waker(noop_waker_ref());
                 let read = tokio_util::io::poll_read_buf(
-                    Pin::new(tls.as_mut()),
+                    Pin::new(stream.as_mut()),
                     &mut context,
                     &mut buffer.limit(at_most),
                 );
+                *drained = read.is_pending();
                 match read {
                     Poll::Pending => Err(ErrorKind::WouldBlock.into()),
                     Poll::Ready(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
@@ -77,9 +87,9 @@ impl Transport {
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => tcp.try_write(bytes),
-            Self::Tls(tls) => {
+            Self::Tls { stream, .. } => {
                 let mut context = Context::from_waker(noop_waker_ref());
-                match Pin::new(tls.as_mut()).poll_write(&mut context, bytes) {
+                match Pin::new(stream.as_mut()).poll_write(&mut context, bytes) {
                     Poll::Pending => Err(ErrorKind::WouldBlock.into()),
                     Poll::Ready(written) => written,
                 }
@@ -95,9 +105,9 @@ impl Transport {
     pub fn try_flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(_) | Self::Closed => Ok(()),
-            Self::Tls(tls) => {
+            Self::Tls { stream, .. } => {
                 let mut context = Context::from_waker(noop_waker_ref());
-                match Pin::new(tls.as_mut()).poll_flush(&mut context) {
+                match Pin::new(stream.as_mut()).poll_flush(&mut context) {
                     Poll::Pending => Err(ErrorKind::WouldBlock.into()),
                     Poll::Ready(flushed) => flushed,
                 }
@@ -109,7 +119,7 @@ impl Transport {
     pub async fn half_close(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(tcp) => tcp.shutdown().await,
-            Self::Tls(tls) => tls.shutdown().await,
+            Self::Tls { stream, .. } => stream.shutdown().await,
             Self::Closed => Ok(()),
         }
     }
@@ -123,7 +133,7 @@ impl Transport {
             return Err(io::Error::new(ErrorKind::InvalidData, "TLS within TLS"));
         };
         let stream = TlsAcceptor::from(config).accept(Replayed { read, tcp }).await?;
-        Ok(Self::Tls(Box::new(stream)))
+        Ok(Self::Tls { stream: Box::new(stream), drained: false })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::rig::Rig;
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use ingest::access::{Identity, IngestAccess};
-use ingest::{HttpError, IngestReport, ingest_ndjson};
+use ingest::{HttpError, IngestReport, IntakeConfig, TcpConfig, ingest_ndjson};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use store::broker::memory::AppendFault;
@@ -73,5 +73,39 @@ async fn what_stops_it_says_what_was_taken() {
     ]);
     let broken = ingest_ndjson(&rig.intake, identity(&rig, "qgx_good").await, PEER, body, None).await;
     assert!(matches!(broken, Err(HttpError::Body { report, .. }) if report.accepted == 1));
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_coming_is_given_up() {
+    let rig = Rig::start().await;
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{\"v\":1}\n{\"v\""))]);
+    let body = body.chain(stream::pending());
+    let slow = ingest_ndjson(&rig.intake, identity(&rig, "qgx_good").await, PEER, body, None).await;
+    assert!(
+        matches!(&slow, Err(HttpError::Body { report, reason }) if report.accepted == 1 && reason.contains("30 s")),
+        "{slow:?}"
+    );
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_waits_at_a_quota_leaves_the_budget_to_others() {
+    // Of three quarters of a MiB, a piece takes half a MiB.
+    let config = IntakeConfig { budget_bytes: 768 << 10, ..IntakeConfig::default() };
+    let rig = Rig::with(TcpConfig::default(), config, true).await;
+    let slow = async {
+        let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from("{\"v\":1}\n".repeat(30)))]);
+        let limited = identity(&rig, "qgx_limited").await;
+        ingest_ndjson(&rig.intake, limited, PEER, body, None).await
+    };
+    let other = async {
+        rig.records(Topic::Events, 10).await;
+        post(&rig, "{\"v\":2}\n", 100, None).await.unwrap();
+        rig.broker.records(Topic::Events).len()
+    };
+    let (slow, stored) = tokio::join!(slow, other);
+    assert!(stored < 30, "the other came only after all {stored}");
+    assert_eq!(slow.unwrap().accepted, 30);
     rig.all_memory_is_back().await;
 }

@@ -104,3 +104,85 @@ async fn a_broker_that_stays_busy_holds_back_the_socket() {
     .await;
     rig.all_memory_is_back().await;
 }
+
+#[tokio::test]
+async fn strangers_take_nothing_from_those_who_are_known() {
+    let intake = IntakeConfig { budget_bytes: 4 << 20, ..IntakeConfig::default() };
+    let rig = Rig::with(TcpConfig::default(), intake, true).await;
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        let mut stranger = rig.connect().await;
+        stranger.say(format!("{{{}", "x".repeat(17 << 10))).await;
+        strangers.push(stranger);
+    }
+    let mut honest = rig.connect().await;
+    assert!(honest.hello(r#"{"token":"qgx_good"}"#).await.starts_with("OK "));
+    honest.say("a\n").await;
+    honest.acked(1).await;
+    // A first record that is large as well.
+    let large = "y".repeat(100 << 10);
+    rig.send(format!("{{\"message\":\"{large}\"}}\n")).await;
+    let messages = rig.messages(2).await;
+    assert!(messages.contains(&"a".to_owned()) && messages.contains(&large));
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn strangers_that_hold_too_much_are_told_to_come_again() {
+    let mut intake = IntakeConfig::default();
+    intake.limits.frame_bytes = 20 << 10;
+    let rig = Rig::with(TcpConfig::default(), intake, true).await;
+    let begun = format!("{{{}", "x".repeat(17 << 10));
+    let mut strangers = Vec::new();
+    for _ in 0..40 {
+        let mut stranger = rig.connect().await;
+        stranger.say(&begun).await;
+        strangers.push(stranger);
+    }
+    assert_eq!(rig.refusals(1).await[0], "busy");
+    // They go, and there is room again.
+    drop(strangers);
+    let line = format!("{{\"message\":\"{}\"}}\n", "y".repeat(17 << 10));
+    soon(async { while rig.send(&line).await.contains("\"code\":\"busy\"") {} }).await;
+    rig.records(Topic::Events, 1).await;
+}
+
+#[tokio::test]
+async fn a_large_first_record_must_come_in_time() {
+    let config = TcpConfig { handshake: Duration::from_millis(100), ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let mut client = rig.connect().await;
+    client.say(format!("{{{}", "x".repeat(17 << 10))).await;
+    assert!(client.rest().await.contains("handshake_timeout"));
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn a_sender_is_not_silent_while_nobody_listens() {
+    let config = TcpConfig { idle: Duration::from_millis(300), appends: 1, ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    rig.broker.limit_bytes(Some(0));
+    let mut client = rig.connect().await;
+    client.say("a\n").await;
+    let early = tokio::time::timeout(Duration::from_millis(700), client.line()).await;
+    assert!(early.is_err(), "closed while the broker was busy: {early:?}");
+    client.say("b\n").await;
+    rig.broker.limit_bytes(None);
+    assert_eq!(rig.messages(2).await, ["a", "b"]);
+    assert_eq!(client.rest().await, "", "then its silence counts again");
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn oversized_frames_count_against_the_quota() {
+    let config = TcpConfig { patience: Duration::from_millis(200), ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let big = "x".repeat((1 << 20) + 10);
+    let answer = rig.send(format!("HELLO {{\"token\":\"qgx_spent\"}}\n{big}\n")).await;
+    assert!(answer.lines().last().unwrap().starts_with("ERR {\"code\":\"quota\""), "{answer}");
+    // Without an answer it is left out and counted.
+    rig.send(format!("AUTH qgx_spent\n{big}\n")).await;
+    rig.send(format!("{big}\n")).await;
+    assert_eq!(rig.letters(1).await.len(), 1);
+    rig.all_memory_is_back().await;
+}

@@ -5,6 +5,7 @@
 mod bad_input;
 mod http;
 mod limits;
+mod opening;
 mod protocols;
 mod qgx;
 mod rig;

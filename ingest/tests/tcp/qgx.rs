@@ -167,6 +167,7 @@ async fn hello_is_checked() {
     check(r#"HELLO {"token":"qgx_expired"}"#, "expired_token").await;
     check(r#"HELLO {"source":"a"}"#, "no_credential").await;
     check(r#"HELLO {"#, "bad_hello").await;
+    check(r#"HELLO {"stream":"s","acked":18446744073709551615}"#, "bad_hello").await;
     check(&format!(r#"HELLO {{"stream":"{}"}}"#, "x".repeat(65)), "bad_hello").await;
     check(&format!("HELLO {{{}", "x".repeat(100_000)), "line_too_long").await;
     check("AUTH qgx_wrong", "bad_token").await;
@@ -221,4 +222,36 @@ async fn an_old_connection_is_closed_after_its_acknowledgements() {
     client.hello(r#"{"stream":"s"}"#).await;
     client.say("a\n").await;
     assert_eq!(client.rest().await, "ACK 1\n");
+}
+
+#[tokio::test]
+async fn devices_without_a_source_keep_their_own_streams() {
+    /// Two openings of a stream of one name, each from its address; whether they are the same stream.
+    async fn check(first: (&str, [u8; 4]), second: (&str, [u8; 4]), same: bool) {
+        let rig = Rig::start().await;
+        let hello = |token: &str| match token {
+            "" => r#"{"stream":"boot-7"}"#.to_owned(),
+            token => format!(r#"{{"token":"{token}","stream":"boot-7"}}"#),
+        };
+        let mut one = rig.connect_from(first.1).await;
+        one.hello(&hello(first.0)).await;
+        one.say("a\n").await;
+        one.acked(1).await;
+        let greeting = rig.connect_from(second.1).await.hello(&hello(second.0)).await;
+        let last_seq = u8::from(same);
+        assert_eq!(greeting, format!(r#"OK {{"stream":"boot-7","last_seq":{last_seq}}}"#));
+        if same {
+            assert!(one.rest().await.contains("superseded"));
+        } else {
+            one.say("b\n").await;
+            one.acked(2).await;
+        }
+    }
+    const A: [u8; 4] = [127, 0, 0, 1];
+    const B: [u8; 4] = [127, 0, 0, 2];
+    check(("qgx_good", A), ("qgx_limited", A), false).await;
+    check(("qgx_good", A), ("qgx_good", B), true).await;
+    check(("", A), ("", B), false).await;
+    check(("", A), ("", A), true).await;
+    check(("", A), ("qgx_good", A), false).await;
 }

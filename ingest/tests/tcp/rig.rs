@@ -15,7 +15,7 @@ use std::time::Duration;
 use store::broker::memory::MemoryBroker;
 use store::broker::{Record, Topic};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 /// The longest anything may take.
@@ -122,6 +122,13 @@ impl Rig {
     /// A connection.
     pub async fn connect(&self) -> Client {
         Client { stream: BufReader::new(TcpStream::connect(self.port.local_addr()).await.unwrap()) }
+    }
+
+    /// A connection from an address of this machine.
+    pub async fn connect_from(&self, address: [u8; 4]) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((address, 0))).unwrap();
+        Client { stream: BufReader::new(socket.connect(self.port.local_addr()).await.unwrap()) }
     }
 
     /// Sends all of it, half-closes, and answers what came back.

@@ -78,6 +78,8 @@ struct Window {
     acked: u64,
     /// Lines of the stream that the server had before the first connection, still to be passed over in the input.
     to_skip: u64,
+    /// The server has accepted a greeting: what it has from now on is of this run.
+    greeted: bool,
     ended: bool,
 }
 
@@ -105,13 +107,12 @@ pub async fn run(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), SendError> {
-    let mut window = Window { lines: VecDeque::new(), acked: 0, to_skip: 0, ended: false };
+    let mut window = Window { lines: VecDeque::new(), acked: 0, to_skip: 0, greeted: false, ended: false };
     let mut backoff = BACKOFF_FIRST;
     let mut heard = Instant::now();
-    let mut first = true;
     loop {
         let before = window.acked;
-        let attempt = connected(options, &mut window, &mut lines, progress, first);
+        let attempt = connected(options, &mut window, &mut lines, progress);
         let ended = match stop.run_until_cancelled(attempt).await {
             None => return Err(SendError::Stopped),
             Some(Ok(ended)) => ended,
@@ -121,7 +122,6 @@ pub async fn run(
         if window.acked > before || after > Duration::ZERO {
             heard = Instant::now();
             backoff = BACKOFF_FIRST;
-            first = false;
         }
         if options.give_up_after.is_some_and(|most| heard.elapsed() > most) {
             return Err(SendError::Unreachable { address: options.target.address.clone(), cause });
@@ -147,7 +147,6 @@ async fn connected(
     window: &mut Window,
     lines: &mut mpsc::Receiver<Bytes>,
     progress: &Progress,
-    first: bool,
 ) -> Result<Ended, Fault> {
     let hello = Hello {
         token: options.token.clone(),
@@ -162,7 +161,7 @@ async fn connected(
     };
     match reply {
         Reply::Ok { last_seq } => {
-            if first && window.acked == 0 && window.lines.is_empty() && last_seq > 0 {
+            if !std::mem::replace(&mut window.greeted, true) {
                 window.to_skip = last_seq;
                 window.acked = last_seq;
                 progress.skipped.store(last_seq, Ordering::Relaxed);

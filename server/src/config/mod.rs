@@ -53,6 +53,8 @@ pub struct Config {
     pub roles: BTreeSet<ServerRole>,
     /// Where its files are.
     pub data_dir: PathBuf,
+    /// It is the one that a command without settings takes.
+    pub data_dir_is_usual: bool,
     /// Threads of the runtime.
     pub worker_threads: usize,
     /// How long it drains.
@@ -214,6 +216,21 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
+    /// For commands that people copy: ` --data-dir DIR`, or nothing where the command finds the directory by itself.
+    pub fn data_dir_flag(&self) -> String {
+        if self.data_dir_is_usual {
+            return String::new();
+        }
+        let dir = self.data_dir.display().to_string();
+        let plain = dir.chars().all(|c| c.is_alphanumeric() || "/._-+:@,".contains(c));
+        // In single quotes a shell reads all but the quote itself as it is.
+        if plain {
+            format!(" --data-dir {dir}")
+        } else {
+            format!(" --data-dir '{}'", dir.replace('\'', r"'\''"))
+        }
+    }
+
     fn parse(
         layers: &Layers,
         env: &std::collections::BTreeMap<String, String>,
@@ -230,12 +247,14 @@ impl Config {
             );
         }
         let port_offset = read.number("port_offset", 0..=30_000);
-        let data_dir = read.path("data_dir").or_else(|| default_data_dir(env)).unwrap_or_else(|| {
+        let usual_data_dir = default_data_dir(env);
+        let data_dir = read.path("data_dir").or_else(|| usual_data_dir.clone()).unwrap_or_else(|| {
             read.wrong("data_dir", "is not set and neither is HOME; give --data-dir DIR");
             PathBuf::new()
         });
         Self {
             roles,
+            data_dir_is_usual: usual_data_dir.as_ref() == Some(&data_dir),
             data_dir,
             worker_threads: worker_threads(&mut read),
             drain_grace: Duration::from_secs(read.number("drain_grace_secs", 1..=3_600)),

@@ -33,6 +33,17 @@ fn the_defaults_hold_together() {
 }
 
 #[test]
+fn commands_to_copy_name_the_data_directory_where_it_is_another() {
+    fn check(flags: &[(&str, &str)], expect: &str) {
+        assert_eq!(load("", &[], flags).unwrap().data_dir_flag(), expect);
+    }
+    check(&[], "");
+    check(&[("data_dir", "/home/somebody/.local/share/qgx")], "");
+    check(&[("data_dir", "/srv/qgx-2")], " --data-dir /srv/qgx-2");
+    check(&[("data_dir", "/srv/it's here")], r" --data-dir '/srv/it'\''s here'");
+}
+
+#[test]
 fn flags_win_over_environment_over_file_over_default() {
     fn check(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)], expect: u32) {
         assert_eq!(load(file, env, flags).unwrap().web.requests_per_sec, expect);

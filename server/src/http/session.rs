@@ -134,7 +134,7 @@ pub async fn open(State(state): State<HttpState>, mut request: Request, next: Ne
     let had_cookie = secret.is_some();
     let store = Arc::new(SqlSessions::new(state.services.stores().sql.clone(), state.site.sessions()));
     let idle = time::Duration::try_from(state.session_idle).unwrap_or(time::Duration::days(14));
-    let session = Session::new(id, store, Some(Expiry::OnInactivity(idle)));
+    let session = Session::new(id, store.clone(), Some(Expiry::OnInactivity(idle)));
     let user_agent =
         request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let browser = BrowserSession { session: session.clone(), origin, user_agent: user_agent.into() };
@@ -144,7 +144,7 @@ pub async fn open(State(state): State<HttpState>, mut request: Request, next: Ne
     request.extensions_mut().insert(browser);
     let mut response = next.run(request).await;
     let Some(name) = name else { return response };
-    match outcome(&session, had_cookie).await {
+    match outcome(&session, &store, had_cookie).await {
         Ok(Some(Cookie::Keep(secret))) => {
             append(&mut response, &set_cookie(name, &secret, state.session_idle))
         }
@@ -162,6 +162,7 @@ enum Cookie {
 
 async fn outcome(
     session: &Session,
+    store: &SqlSessions,
     had_cookie: bool,
 ) -> Result<Option<Cookie>, tower_sessions::session::Error> {
     if session.is_empty().await {
@@ -172,6 +173,9 @@ async fn outcome(
         return Ok(None);
     }
     session.save().await?;
+    if store.ended_meanwhile() {
+        return Ok(Some(Cookie::Remove));
+    }
     Ok(session.id().map(|id| Cookie::Keep(id.to_string())))
 }
 

@@ -5,6 +5,7 @@ use domain::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::sql::{SessionRow, SqlStore};
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result, SessionStore};
@@ -30,6 +31,7 @@ pub mod key {
 pub struct SqlSessions {
     sql: Arc<dyn SqlStore>,
     site: &'static str,
+    ended: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for SqlSessions {
@@ -46,7 +48,12 @@ pub fn stored_id(id: &Id) -> String {
 impl SqlSessions {
     /// For the sessions of one site.
     pub fn new(sql: Arc<dyn SqlStore>, site: &'static str) -> Self {
-        Self { sql, site }
+        Self { sql, site, ended: Arc::default() }
+    }
+
+    /// Whether a session was to be written that somebody has ended meanwhile: whoever still has its cookie is signed out.
+    pub fn ended_meanwhile(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     fn row(&self, record: &Record) -> Result<SessionRow> {
@@ -84,13 +91,15 @@ fn failed(error: store::sql::SqlError) -> Error {
 
 #[async_trait]
 impl SessionStore for SqlSessions {
-    // 128 random bits do not meet twice: creating is saving.
     async fn create(&self, record: &mut Record) -> Result<()> {
-        self.save(record).await
+        self.sql.create_session(&self.row(record)?).await.map_err(failed)
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
-        self.sql.save_session(&self.row(record)?).await.map_err(failed)
+        if !self.sql.save_session(&self.row(record)?).await.map_err(failed)? {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
@@ -105,5 +114,27 @@ impl SessionStore for SqlSessions {
 
     async fn delete(&self, id: &Id) -> Result<()> {
         self.sql.delete_session(&stored_id(id)).await.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::sql::Accounts;
+
+    #[tokio::test]
+    async fn a_session_that_was_ended_does_not_come_back() {
+        let sql = store_sql::SqlDatabase::connect("sqlite::memory:").await.unwrap();
+        sql.migrate().await.unwrap();
+        let sessions = SqlSessions::new(sql, "app");
+        let expiry_date = time::OffsetDateTime::now_utc() + time::Duration::hours(1);
+        let mut record = Record { id: Id(7), data: HashMap::new(), expiry_date };
+        sessions.create(&mut record).await.unwrap();
+        sessions.save(&record).await.unwrap();
+        assert!(!sessions.ended_meanwhile());
+        sessions.delete(&record.id).await.unwrap();
+        sessions.save(&record).await.unwrap();
+        assert!(sessions.ended_meanwhile());
+        assert_eq!(sessions.load(&record.id).await.unwrap(), None);
     }
 }

@@ -163,13 +163,13 @@ pub async fn event(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SurroundingParams {
-    /// Seconds before and after.
+    /// Seconds before and after, 1–86,400.
     #[serde(default = "sixty")]
     #[param(default = 60, minimum = 1, maximum = 86400)]
     seconds: u32,
-    /// Events before and after, each.
+    /// Events before and after, each, 1–200.
     #[serde(default = "ten")]
-    #[param(default = 10, minimum = 1, maximum = 500)]
+    #[param(default = 10, minimum = 1, maximum = 200)]
     limit: u32,
 }
 
@@ -184,6 +184,6 @@ pub async fn surroundings(
     ApiQuery(params): ApiQuery<SurroundingParams>,
 ) -> Result<Json<Surroundings>, ApiError> {
     let id = event_id(&id, &ctx)?;
-    let around = Duration::from_secs(params.seconds.clamp(1, 86_400).into());
+    let around = Duration::from_secs(params.seconds.into());
     state.services.surroundings(&ctx, id, around, params.limit).await.problem(&ctx).map(Json)
 }

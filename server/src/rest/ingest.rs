@@ -118,8 +118,14 @@ fn refused(error: HttpError, ctx: &Ctx) -> ApiError {
             ApiError::of(&ServiceError::Busy { retry_after }, ctx).with_detail(stored(&report))
         }
         HttpError::Body { reason, report } => {
-            let text = format!("{reason}; {}", stored(&report));
-            ApiError::invalid("body", &text, &text, ctx)
+            tracing::debug!(request_id = %ctx.request_id, reason, "a body broke off");
+            let stored = stored(&report);
+            ApiError::invalid(
+                "body",
+                &format!("본문을 끝까지 읽지 못했습니다. {stored}"),
+                &format!("The body could not be read to its end. {stored}"),
+                ctx,
+            )
         }
     }
 }

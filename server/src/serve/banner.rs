@@ -71,7 +71,8 @@ pub fn text(
     let _ = writeln!(out, "    qgx send --to {tcp} FILE");
     let _ = writeln!(
         out,
-        "    qgx token create --tenant default --kind ingest   {}",
+        "    qgx token create{} --tenant default --kind ingest   {}",
+        config.data_dir_flag(),
         lang.pick("# 다른 기기에서 보낼 때", "# to send from other machines")
     );
     out

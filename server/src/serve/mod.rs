@@ -6,12 +6,11 @@ pub mod owner;
 mod parts;
 mod pipeline;
 pub mod readiness;
+mod self_monitor;
 pub mod stores;
 
 pub use readiness::Readiness;
 
-use crate::agent;
-use crate::client::{SenderOptions, Target};
 use crate::config::Config;
 use crate::control::socket::ControlSocket;
 use crate::http::listener::HttpListener;
@@ -23,9 +22,9 @@ use anyhow::{Result, bail};
 use data_dir::{DataDir, socket_path};
 use owner::OwnerPassword;
 use parts::Parts;
-use pipeline::Pipeline;
+use pipeline::{DOORS_SHARE, Pipeline};
 use services::Services;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,17 +134,20 @@ pub async fn start_as(config: Config, host: Host) -> Result<Running> {
         background.run("tls-reload", certificate.follow(background.stop()));
     }
     if let Some(every) = config.self_monitor {
-        background.run("self-monitor", watch_itself(addresses.ingestion, every, background.stop()));
+        let tenant = bootstrap.tenant.key.clone();
+        let options = self_monitor::options(&services, tenant, addresses.ingestion).await?;
+        background.run("self-monitor", self_monitor::run(options, every, background.stop()));
     }
 
     let mut http = Parts::new(stopping.clone());
     let web_state =
         web::WebState::new(&services, &config, addresses.back.port(), addresses.ingestion.port(), &stopping);
     let front = web::router(web_state, &HttpState::new(services.clone(), Site::App, &config));
-    http.listen(listeners.front, front, config.drain_grace);
+    let doors = config.drain_grace.mul_f64(DOORS_SHARE);
+    http.listen(listeners.front, front, doors);
     let api_state = rest::state(&services, pipeline.intake(), &config, &stopping);
     let back = rest::router(api_state, &HttpState::new(services.clone(), Site::Api, &config));
-    http.listen(listeners.back, back, config.drain_grace);
+    http.listen(listeners.back, back, doors);
 
     readiness.set_ready();
     Ok(Running {
@@ -171,9 +173,14 @@ impl Running {
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         self.readiness.set_stopping();
         self.stopping.cancel();
-        self.background.stop_within(left(deadline)).await;
-        self.http.stop_within(left(deadline)).await;
-        self.pipeline.stop(left(deadline)).await;
+        // All doors at once: an upload over HTTP and a sender over TCP have the same time.
+        let doors = self.grace.mul_f64(DOORS_SHARE);
+        let (_, _, draining) = tokio::join!(
+            self.background.stop_within(doors),
+            self.http.stop_within(doors),
+            self.pipeline.stop_taking(doors)
+        );
+        draining.finish(left(deadline)).await;
         self.management.stop_within(left(deadline).min(Duration::from_secs(1))).await;
         stores::close(&self.services).await;
     }
@@ -221,25 +228,5 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 async fn metrics_upkeep(metrics: telemetry::PrometheusHandle, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
         metrics.run_upkeep();
-    }
-}
-
-/// The agent on this machine itself, over loopback and without a credential.
-async fn watch_itself(ingestion: SocketAddr, every: Duration, stop: CancellationToken) {
-    let ip = if ingestion.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ingestion.ip() };
-    let options = SenderOptions {
-        target: Target { address: SocketAddr::new(ip, ingestion.port()).to_string(), tls_ca: None },
-        token: None,
-        source: Some(agent::host_name()),
-        stream: agent::new_stream("self"),
-        window: 1_000,
-        give_up_after: None,
-    };
-    if let Err(error) = agent::run(options, every, stop).await {
-        tracing::warn!(
-            %error,
-            "this machine is not watched: that works without a credential only while the default tenant is alone; \
-             run `qgx agent` with a token instead"
-        );
     }
 }

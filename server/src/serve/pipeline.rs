@@ -13,6 +13,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Of the grace period, so much at most is for the front doors: HTTP and TCP, which stop together.
+pub const DOORS_SHARE: f64 = 0.5;
+/// And so much for the batches on their way; the rest is for closing.
+const PROCESSOR_SHARE: f64 = 0.4;
+
 /// The way from the socket to the stores.
 pub struct Pipeline {
     intake: Arc<Intake>,
@@ -65,7 +70,7 @@ impl Pipeline {
             sql: stores.sql.clone(),
             hooks: Arc::new(services.clone()),
         };
-        let drain = config.drain_grace.mul_f64(0.8);
+        let drain = config.drain_grace.mul_f64(PROCESSOR_SHARE);
         let processor = Processor::start(deps, ProcessorConfig { drain, ..ProcessorConfig::default() });
         Ok(Self { intake, tcp, processor })
     }
@@ -80,13 +85,25 @@ impl Pipeline {
         Arc::clone(&self.intake)
     }
 
-    /// Takes no more, acknowledges what is durable, and processes what was read.
-    pub async fn stop(self, time: Duration) {
-        // The processor's share comes after: at the next start it goes on where it was in any case.
-        if let Err(unfinished) = self.tcp.shutdown(time.mul_f64(0.6)).await {
+    /// Takes no more by TCP, and acknowledges what is durable.
+    pub async fn stop_taking(self, time: Duration) -> Draining {
+        if let Err(unfinished) = self.tcp.shutdown(time).await {
             tracing::warn!(%unfinished, "senders were cut off at the end of the grace period");
         }
-        self.processor.shutdown().await;
+        Draining(self.processor)
+    }
+}
+
+/// What goes on behind shut doors.
+pub struct Draining(ProcessorHandle);
+
+impl Draining {
+    /// Processes what was read, after every front door is shut. What it does not manage it goes on with at the next
+    /// start.
+    pub async fn finish(self, time: Duration) {
+        if tokio::time::timeout(time, self.0.shutdown()).await.is_err() {
+            tracing::warn!("the processor was cut off at the end of the grace period");
+        }
     }
 }
 

@@ -61,9 +61,25 @@ impl WebState {
         Self {
             services: services.clone(),
             assets: Arc::new(Assets::load()),
-            ports: Ports { api: given_api.unwrap_or(api), ingest: given_ingest.unwrap_or(ingest) },
+            ports: Ports {
+                api: given_api.unwrap_or(api),
+                ingest: given_ingest.unwrap_or(ingest),
+                api_origin: web.api_public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+                ingest_host: web.ingest_public_address.as_deref().map(host_of),
+            },
             stopping: stopping.clone(),
         }
+    }
+}
+
+/// The host of `HOST:PORT`, whose port may be left out.
+fn host_of(address: &str) -> String {
+    let authority = address.split("://").last().unwrap_or_default();
+    let port = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    // The colons of an IPv6 address stand in brackets.
+    match port {
+        Some((host, _)) if !host.contains(':') || host.ends_with(']') => host.to_owned(),
+        _ => authority.to_owned(),
     }
 }
 
@@ -97,4 +113,21 @@ pub fn router(state: WebState, http: &HttpState) -> Router {
     // Assets need no session: they are answered before anybody is looked for.
     let router = http.identified(router).layer(from_fn_with_state(state, assets::serve));
     http.guarded(router)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_an_address() {
+        fn check(address: &str, expect: &str) {
+            assert_eq!(host_of(address), expect, "{address}");
+        }
+        check("data.example.com:31101", "data.example.com");
+        check("data.example.com", "data.example.com");
+        check("tcp://data.example.com:31101", "data.example.com");
+        check("[2001:db8::1]:31101", "[2001:db8::1]");
+        check("2001:db8::1", "2001:db8::1");
+    }
 }

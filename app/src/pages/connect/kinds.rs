@@ -111,6 +111,8 @@ impl Kind {
     /// The configuration or command, ready to be pasted.
     pub(super) fn config(self, host: &str, ports: &Ports, token: &str) -> String {
         let port = ports.ingest;
+        let api = ports.api_origin(host);
+        let host = ports.ingest_host(host);
         match self {
             Self::Agent => format!("qgx agent --to {host}:{port} --token {token}"),
             Self::Syslog => format!(
@@ -163,8 +165,7 @@ qgx send --to {host}:{port} --token {token} --source pump-1 FILE"#
                 r#"curl -H 'Authorization: Bearer {token}' \
   -H 'Content-Type: application/x-ndjson' \
   --data-binary @app.ndjson \
-  http://{host}:{}/api/v1/ingest"#,
-                ports.api
+  {api}/api/v1/ingest"#
             ),
         }
     }

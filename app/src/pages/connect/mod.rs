@@ -125,7 +125,7 @@ fn Configuration(kind: Kind, token: Memo<Option<NewToken>>) -> AnyView {
     let boot = use_session().boot;
     let secret = move || token.with(|t| t.as_ref().map_or_else(|| "qgx_…".to_owned(), |t| t.token.clone()));
     let (host, ports) = boot.with_value(|b| (b.host.clone(), b.ports.clone()));
-    let place = Signal::stored(format!("{host}:{}", ports.ingest));
+    let place = Signal::stored(format!("{}:{}", ports.ingest_host(&host), ports.ingest));
     let where_to = kind.file().map(|file| view! { <p class="small soft mono">{file}</p> });
     let config = Signal::derive(move || kind.config(&host, &ports, &secret()));
     let missing =

@@ -63,7 +63,9 @@ fn item(field: String, FacetValue { value, count }: FacetValue, most: u64) -> An
     let explore: Explore = expect_context();
     let locale = use_locale();
     let (f, v) = (field.clone(), value.clone());
-    let state = Memo::new(move |_| explore.address.with(|a| filter_state(&a.q, &f, &v)));
+    // Counted by reference: links of a list that goes away with the query may read it once more.
+    let state = ArcMemo::new(move |_| explore.address.with(|a| filter_state(&a.q, &f, &v)));
+    let (is_on, is_current) = (state.clone(), state.clone());
     let (f, v) = (field.clone(), value.clone());
     let kept = move |q: &str| {
         if state.get() == Some(true) { without_filter(q, &f, &v) } else { with_filter(q, &f, &v) }
@@ -90,7 +92,7 @@ fn item(field: String, FacetValue { value, count }: FacetValue, most: u64) -> An
     let share = format!("{:.1}%", count as f64 / most as f64 * 100.0);
     let label = value.clone();
     view! {
-        <li data-on=move || (state.get() == Some(true)).then_some("true")>
+        <li data-on=move || (is_on.get() == Some(true)).then_some("true")>
             <svg class="bar" aria-hidden="true">
                 <rect width=share height="100%" />
             </svg>
@@ -98,7 +100,7 @@ fn item(field: String, FacetValue { value, count }: FacetValue, most: u64) -> An
                 class="pick"
                 href=keep
                 title=t(T::facet_hint)
-                aria-current=move || (state.get() == Some(true)).then_some("true")
+                aria-current=move || (is_current.get() == Some(true)).then_some("true")
                 on:click=shifted
             >
                 <span class="clip">{value}</span>

@@ -337,7 +337,8 @@ fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -> AnyView {
             let above = -place.get_bounding_client_rect().top();
             let count = rows.with_untracked(Vec::len);
             let first = ((above / height).max(0.0) as usize).saturating_sub(MARGIN).min(count);
-            let after = (((above + screen) / height).max(0.0) as usize + MARGIN).min(count);
+            // Not cut at the count: a tail adds rows without anybody scrolling.
+            let after = ((above + screen) / height).max(0.0) as usize + MARGIN;
             // A few steps at a time, so that small movements draw nothing.
             let seen = InView { first: first / 10 * 10, after: after.div_ceil(10) * 10 };
             if in_view.get_untracked() != seen {

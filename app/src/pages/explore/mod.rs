@@ -37,8 +37,14 @@ impl Explore {
         let query = use_query_map();
         let window = use_window();
         let address = Memo::new(move |_| query.with(Address::read));
-        let filter =
-            Memo::new(move |_| EventFilter { q: address.with(|a| a.q.clone()), range: window.range.get() });
+        // A mistake asks the server nothing: what was found before it stays until it is mended.
+        let filter = Memo::new(move |before: Option<&EventFilter>| {
+            let (q, range) = (address.with(|a| a.q.clone()), window.range.get());
+            match before {
+                Some(before) if Query::parse(&q).is_err() => before.clone(),
+                _ => EventFilter { q, range },
+            }
+        });
         let navigate = use_navigate();
         let go = Callback::new(move |(to, options): (String, NavigateOptions)| navigate(&to, options));
         Self { address, window, filter, go }
@@ -64,6 +70,14 @@ impl Explore {
     }
 }
 
+/// What goes away goes a turn after the address has changed: links within it read the address too, and their own
+/// signals with it, and must have run before these end.
+fn a_turn_later(condition: Memo<bool>) -> RwSignal<bool> {
+    let later = RwSignal::new(condition.get_untracked());
+    Effect::new(move |_| later.set(condition.get()));
+    later
+}
+
 /// The page.
 #[component]
 pub(crate) fn ExplorePage() -> AnyView {
@@ -71,6 +85,7 @@ pub(crate) fn ExplorePage() -> AnyView {
     provide_context(explore);
     let is_query = Memo::new(move |_| explore.address.with(|a| Query::parse(&a.q).is_ok()));
     let is_open = Memo::new(move |_| explore.address.with(|a| a.event.is_some()));
+    let (is_query, is_open) = (a_turn_later(is_query), a_turn_later(is_open));
     view! {
         {page_title(|t| t.explore().to_owned())}
         <h1 class="sr">{t(T::explore)}</h1>

@@ -17,6 +17,8 @@ pub(super) fn Password() -> AnyView {
             form.reset();
         }
     });
+    let me = crate::boot::use_session().me;
+    let email = me.with_untracked(|me| me.as_ref().and_then(|me| me.user.as_ref().map(|u| u.email.clone())));
     let said = move || {
         change.value().get().map(|result| match result {
             Ok(()) => view! { <Notice tone=Tone::Ok>{t(T::password_changed)}</Notice> }.into_any(),
@@ -28,6 +30,8 @@ pub(super) fn Password() -> AnyView {
             <h2 id="password">{t(T::password)}</h2>
             {said}
             <ActionForm action=change attr:class="form" node_ref=form>
+                // Tells password managers whose password it is; not sent.
+                <input type="email" autocomplete="username" value=email readonly hidden />
                 <div class="field">
                     <label for="pw-current">{t(T::password_current)}</label>
                     <input

@@ -191,6 +191,11 @@ async fn operators_make_people_and_tenants() {
     let password = made.generated_password.expect("a password was made");
     let found = fixture.services.login(&from("192.0.2.1"), "lee@example.com", &password).await.unwrap();
     assert!(found.must_change_password);
+    let own = fixture.signed_in(&found.user_id, "lee's session").await;
+    assert!(matches!(fixture.services.tokens(&own, None).await, Err(ServiceError::MustChangePassword)));
+    fixture.services.change_password(&own, &password, "a password of my own").await.unwrap();
+    let own = fixture.signed_in(&found.user_id, "lee's next session").await;
+    assert!(fixture.services.tokens(&own, None).await.is_ok());
     let twice = fixture.services.create_user(&ctx, user).await;
     assert!(matches!(twice, Err(ServiceError::Conflict { what: "email" })));
     let users = fixture.services.list_users(&ctx).await.unwrap();

@@ -31,7 +31,7 @@ enum Needs {
     Platform,
 }
 
-const ACTORS: [&str; 10] = [
+const ACTORS: [&str; 11] = [
     "nobody",
     "viewer",
     "editor",
@@ -42,6 +42,7 @@ const ACTORS: [&str; 10] = [
     "api editor",
     "api owner",
     "local",
+    "owner with a given password",
 ];
 
 impl Needs {
@@ -57,6 +58,9 @@ impl Needs {
         }
     }
 }
+
+/// What people may who were given their password, until they have chosen one of their own.
+const BEFORE_A_NEW_PASSWORD: [&str; 3] = ["me", "change_password", "sessions"];
 
 /// Open to anybody.
 const OPEN: [&str; 1] = ["login"];
@@ -178,13 +182,20 @@ async fn every_use_case_asks_every_actor() {
         fixture.token(TokenKind::Api, Some(Role::Editor)).await.1,
         fixture.token(TokenKind::Api, Some(Role::Owner)).await.1,
         fixture.local(),
+        fixture.given_password("given@example.com").await,
     ];
     let mut wrong = Vec::new();
     for (name, needs, call) in table() {
-        for ((actor, ctx), expect) in ACTORS.iter().zip(&actors).zip(needs.passes().chars()) {
+        let given = if BEFORE_A_NEW_PASSWORD.contains(&name) { 'x' } else { 'p' };
+        let passes = needs.passes().chars().chain([given]);
+        for ((actor, ctx), expect) in ACTORS.iter().zip(&actors).zip(passes) {
             let found = match call(&fixture.services, ctx).await {
                 Err(ServiceError::Unauthenticated) => '0',
                 Err(ServiceError::Forbidden { .. }) => '.',
+                Err(error @ ServiceError::MustChangePassword) => {
+                    assert_eq!(error.status(), 403);
+                    'p'
+                }
                 Err(ServiceError::Internal(cause)) => panic!("{name}: {}", cause.source()),
                 Ok(()) | Err(_) => 'x',
             };

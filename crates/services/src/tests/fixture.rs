@@ -93,6 +93,21 @@ impl Fixture {
         self.signed_in(&user_id, &format!("session of {email}")).await
     }
 
+    /// An owner and operator whose password somebody else made, signed in.
+    pub(crate) async fn given_password(&self, email: &str) -> Ctx {
+        let user = NewUser {
+            email: email.to_owned(),
+            name: String::new(),
+            password: None,
+            tenant: Some(self.tenant.clone()),
+            role: Role::Owner,
+            operator: true,
+        };
+        let made = self.services.create_user(&self.local(), user).await.unwrap();
+        assert!(made.generated_password.is_some());
+        self.signed_in(&made.profile.id, &format!("session of {email}")).await
+    }
+
     /// A new session of somebody.
     pub(crate) async fn signed_in(&self, user_id: &str, session_id: &str) -> Ctx {
         let now = Timestamp::now();
@@ -107,7 +122,7 @@ impl Fixture {
             last_seen_at: now,
             expires_at: now.plus_nanos(3_600_000_000_000),
         };
-        self.sql.save_session(&session).await.unwrap();
+        self.sql.create_session(&session).await.unwrap();
         let person = self.services.person(user_id, session_id, None).await.unwrap().unwrap();
         Ctx::of(Actor::Person(person), Lang::En)
     }

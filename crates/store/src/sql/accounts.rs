@@ -86,6 +86,13 @@ pub trait Accounts: Send + Sync + 'static {
     async fn create_user(&self, user: &UserRow) -> SqlResult<()>;
     /// Overwrites everything but id and creation; `Conflict("email")`.
     async fn update_user(&self, user: &UserRow) -> SqlResult<()>;
+    /// Overwrites what a person chooses themselves, and nothing else; `NotFound`.
+    async fn set_user_profile(&self, id: &str, name: &str, lang: Option<Lang>, theme: Theme)
+    -> SqlResult<()>;
+    /// Overwrites the password's hash and whether it must be changed, and nothing else; `NotFound`.
+    async fn set_user_password(&self, id: &str, hash: &str, must_change: bool) -> SqlResult<()>;
+    /// Shuts out since then, or lets in again, and changes nothing else; `NotFound`.
+    async fn set_user_disabled(&self, id: &str, since: Option<Timestamp>) -> SqlResult<()>;
     /// By id.
     async fn user(&self, id: &str) -> SqlResult<Option<UserRow>>;
     /// By e-mail, in lower case.

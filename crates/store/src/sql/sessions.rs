@@ -30,8 +30,11 @@ pub struct SessionRow {
 /// Sessions.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Writes a session, new or known.
-    async fn save_session(&self, session: &SessionRow) -> SqlResult<()>;
+    /// Makes a session; `Conflict("id")`.
+    async fn create_session(&self, session: &SessionRow) -> SqlResult<()>;
+    /// Overwrites everything but id and creation of a session that is there; false where it is gone, which it stays:
+    /// somebody ended it.
+    async fn save_session(&self, session: &SessionRow) -> SqlResult<bool>;
     /// By id; expired ones are not there.
     async fn session(&self, id: &str, now: Timestamp) -> SqlResult<Option<SessionRow>>;
     /// Removes one; nothing where it is gone.

@@ -50,7 +50,8 @@ pub fn LineChart(
     let locale = use_locale();
     let host = NodeRef::<leptos::html::Div>::new();
     let drawn = RwSignal::new(false);
-    let handle = StoredValue::new_local(None::<wasm_bindgen::JsValue>);
+    // Only in a browser: the value is bound to its thread, and the server may end the page on another one.
+    let handle = browser::window().map(|_| StoredValue::new_local(None::<wasm_bindgen::JsValue>));
     let loaded = RwSignal::new(false);
 
     Effect::new(move |_| {
@@ -70,7 +71,7 @@ pub fn LineChart(
             };
             serde_json::to_string(&shim).unwrap_or_default()
         });
-        if let Some(chart) = handle.get_value() {
+        if let Some(chart) = handle.and_then(|handle| handle.get_value()) {
             browser::call(&chart, "set", &[json.into()]);
             return;
         }
@@ -83,10 +84,12 @@ pub fn LineChart(
         let host: &web_sys::Element = host.unchecked_ref();
         let made = browser::call(&charts, "line", &[host.into(), json.into(), pick]);
         drawn.set(made.is_some());
-        handle.set_value(made);
+        if let Some(handle) = handle {
+            handle.set_value(made);
+        }
     });
     on_cleanup(move || {
-        if let Some(Some(chart)) = handle.try_get_value() {
+        if let Some(Some(chart)) = handle.and_then(|handle| handle.try_get_value()) {
             browser::call(&chart, "destroy", &[]);
         }
     });

@@ -42,14 +42,15 @@ pub struct TimeMark {
     pub text: String,
 }
 
-/// At most `most` marks on edges that fall on round local times.
+/// About `most` marks on edges that fall on round local times.
 pub fn time_marks(edges: &[Timestamp], zone: &Zone, most: usize) -> Vec<TimeMark> {
     let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return Vec::new() };
     let span = last.as_secs() - first.as_secs();
     let step = MARKS.into_iter().find(|s| span / s <= most as i64).unwrap_or(span.max(1));
     let local = |at: &Timestamp| at.as_secs() + zone.offset_at(*at);
     let round: Vec<usize> = (0..edges.len()).filter(|i| local(&edges[*i]).rem_euclid(step) == 0).collect();
-    let thin = round.len().div_ceil(most.max(1)).max(1);
+    // Both ends may have one: as many steps as asked for make one mark more.
+    let thin = round.len().div_ceil(most + 1).max(1);
     round
         .into_iter()
         .step_by(thin)
@@ -89,7 +90,7 @@ mod tests {
             let texts: Vec<_> = time_marks(&edges, &Zone::utc(), 6).into_iter().map(|m| m.text).collect();
             assert_eq!(texts, marks);
         };
-        check(36_000, 60, 60, &["10:00", "10:10", "10:20", "10:30", "10:40", "10:50"]);
+        check(36_000, 60, 60, &["10:00", "10:10", "10:20", "10:30", "10:40", "10:50", "11:00"]);
         check(0, 3_600, 24, &["1/1", "06:00", "12:00", "18:00", "1/2"]);
         check(0, 1, 10, &["1/1", "00:00:05", "00:00:10"]);
     }

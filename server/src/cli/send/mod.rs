@@ -153,7 +153,10 @@ async fn send_acknowledged(args: &SendArgs, counters: &Arc<Counters>, progress: 
         Ok(()) => read,
         Err(SendError::Refused(fault)) => {
             let text = format!("the server refused: {} ({})", fault.message, fault.code);
-            bail!("{text}\nan ingest token is made by: qgx token create --tenant default --kind ingest")
+            bail!(
+                "{text}\nan ingest token is made on the server's machine by: qgx token create --tenant default \
+                 --kind ingest\n(with the --data-dir that the server was started with, where it was)"
+            )
         }
         Err(error) => {
             let hint = match &args.stream {

@@ -69,7 +69,8 @@ pub async fn send(args: &SendArgs, counters: &Arc<Counters>) -> Result<Stamps> {
     reading.await.context("reading the input was cut off")?
 }
 
-/// Reads a file to its end; false where nobody takes it any more. GELF objects are parted by NUL on TCP.
+/// Reads a file to its end; false where nobody takes it any more. GELF objects are parted by NUL on TCP. A last line
+/// without an end gets one, or the next file's first line would go on with it.
 fn read_chunks(
     mut read: Box<dyn Read + Send>,
     protocol: Protocol,
@@ -79,16 +80,22 @@ fn read_chunks(
 ) -> Result<bool> {
     let mut buffer = vec![0; CHUNK];
     let mut line = Vec::new();
+    let delimiter: &[u8] = if protocol == Protocol::Gelf { b"\0" } else { b"\n" };
+    // Syslog frames that say their own length (RFC 6587 §3.4.1) begin with a digit and have no ends of lines.
+    let mut counted = None;
     loop {
         let count = read.read(&mut buffer)?;
         if count == 0 {
-            if !line.is_empty() {
-                counters.lines.fetch_add(1, Ordering::Relaxed);
-                stamps.note(&line);
+            if line.is_empty() {
+                return Ok(true);
             }
-            return Ok(true);
+            counters.lines.fetch_add(1, Ordering::Relaxed);
+            stamps.note(&line);
+            let ended = line.ends_with(delimiter) || counted == Some(true);
+            return Ok(ended || feed.blocking_send(Bytes::from_static(delimiter)).is_ok());
         }
         let chunk = &mut buffer[..count];
+        counted.get_or_insert(protocol == Protocol::Syslog && chunk[0].is_ascii_digit());
         counters.bytes.fetch_add(count as u64, Ordering::Relaxed);
         for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             line.extend_from_slice(part);
@@ -104,5 +111,35 @@ fn read_chunks(
         if feed.blocking_send(Bytes::copy_from_slice(chunk)).is_err() {
             return Ok(false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_line_without_an_end_gets_one() {
+        fn check(protocol: Protocol, file: &'static [u8], sent: &[u8], lines: u64) {
+            let (feed, mut chunks) = mpsc::channel(16);
+            let counters = Counters::default();
+            let whole = read_chunks(Box::new(file), protocol, &counters, &feed, &mut Stamps::default());
+            assert!(whole.unwrap());
+            drop(feed);
+            let mut found = Vec::new();
+            while let Some(chunk) = chunks.blocking_recv() {
+                found.extend_from_slice(&chunk);
+            }
+            assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(sent));
+            assert_eq!(counters.lines.load(Ordering::Relaxed), lines);
+        }
+        check(Protocol::Raw, b"a\nb", b"a\nb\n", 2);
+        check(Protocol::Raw, b"a\nb\n", b"a\nb\n", 2);
+        check(Protocol::Raw, b"", b"", 0);
+        check(Protocol::Gelf, b"{}\n{}", b"{}\0{}\0", 2);
+        check(Protocol::Gelf, b"{}\n", b"{}\0", 1);
+        check(Protocol::Gelf, b"{}\0", b"{}\0", 1);
+        check(Protocol::Syslog, b"<1>1 - - - - - - x", b"<1>1 - - - - - - x\n", 1);
+        check(Protocol::Syslog, b"18 <1>1 - - - - - - x", b"18 <1>1 - - - - - - x", 1);
     }
 }

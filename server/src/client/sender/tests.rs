@@ -84,3 +84,17 @@ async fn a_bad_token_ends_it() {
     let (outcome, _) = sending.await.unwrap();
     assert!(matches!(outcome, Err(SendError::Refused(fault)) if fault.code == "bad_token"));
 }
+
+#[tokio::test]
+async fn an_earlier_run_is_gone_on_with_by_a_server_that_was_busy_at_first() {
+    let (listener, sending) = sending(3).await;
+    let stream =
+        greeted(&listener, "ERR {\"code\":\"busy\",\"message\":\"later\",\"retry_after\":1}\n").await;
+    drop(stream);
+    let (mut stream, _) = greeted(&listener, "OK {\"stream\":\"s\",\"last_seq\":2}\n").await;
+    assert_eq!(line(&mut stream).await, "line 3");
+    stream.get_mut().write_all(b"ACK 3\n").await.unwrap();
+    let (outcome, progress) = sending.await.unwrap();
+    outcome.unwrap();
+    assert_eq!(progress.skipped.load(Ordering::Relaxed), 2);
+}

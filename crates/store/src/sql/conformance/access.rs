@@ -24,19 +24,23 @@ pub async fn sessions_live_and_end(store: Store) -> Outcome {
     let now = DAY_ONE.plus_nanos(10 * SECOND);
     let ended = DAY_ONE.plus_nanos(HOUR);
     for (id, made) in [("a", 1), ("b", 2), ("c", 3)] {
-        store.save_session(&session(id, Some("kim"), made)).await?;
+        store.create_session(&session(id, Some("kim"), made)).await?;
     }
-    store.save_session(&session("d", None, 4)).await?;
+    store.create_session(&session("d", None, 4)).await?;
+    let twice = store.create_session(&session("d", None, 4)).await;
+    assert!(matches!(twice, Err(SqlError::Conflict("id"))));
     let mut again = session("d", Some("lee"), 4);
     again.data = r#"{"k":1}"#.to_owned();
     again.last_seen_at = now;
     again.expires_at = DAY_ONE.plus_nanos(2 * HOUR);
-    store.save_session(&again).await?;
+    assert!(store.save_session(&again).await?);
+    assert!(store.save_session(&again).await?, "what does not change is there all the same");
     assert_eq!(store.session("d", now).await?, Some(again));
     let ids = |rows: Vec<SessionRow>| rows.into_iter().map(|it| it.id).collect::<Vec<_>>();
     assert_eq!(ids(store.user_sessions("kim", now).await?), ["c", "b", "a"]);
     store.delete_session("b").await?;
     store.delete_session("b").await?;
+    assert!(!store.save_session(&session("b", Some("kim"), 2)).await?, "an ended session does not come back");
     assert_eq!(store.session("b", now).await?, None);
     assert_eq!(store.delete_user_sessions("kim", Some("c")).await?, 1);
     assert_eq!(ids(store.user_sessions("kim", now).await?), ["c"]);

@@ -68,6 +68,26 @@ pub async fn people_are_kept_whole(store: Store) -> Outcome {
     Ok(())
 }
 
+/// Who changes one thing of a person undoes nothing that somebody else changed meanwhile.
+pub async fn people_are_changed_in_parts(store: Store) -> Outcome {
+    let mut row = user_row("kim");
+    store.create_user(&row).await?;
+    row.disabled_at = Some(DAY_ONE);
+    store.set_user_disabled(&row.id, row.disabled_at).await?;
+    (row.password_hash, row.must_change_password) = ("another".to_owned(), true);
+    store.set_user_password(&row.id, &row.password_hash, true).await?;
+    (row.name, row.lang, row.theme) = ("이순신".to_owned(), Some(Lang::Ko), Theme::Dark);
+    store.set_user_profile(&row.id, &row.name, row.lang, row.theme).await?;
+    store.set_user_profile(&row.id, &row.name, row.lang, row.theme).await?;
+    assert_eq!(store.user(&row.id).await?, Some(row.clone()));
+    row.disabled_at = None;
+    store.set_user_disabled(&row.id, None).await?;
+    assert_eq!(store.user(&row.id).await?, Some(row));
+    let nobody = store.set_user_disabled("id-of-nobody", None).await;
+    assert!(matches!(nobody, Err(SqlError::NotFound)));
+    Ok(())
+}
+
 /// At creation and at update.
 pub async fn emails_are_unique(store: Store) -> Outcome {
     store.create_user(&user_row("kim")).await?;

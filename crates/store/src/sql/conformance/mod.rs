@@ -31,7 +31,8 @@ pub type Store = Arc<dyn SqlStore>;
 macro_rules! sql_conformance {
     ($fresh:path) => {
         $crate::sql_conformance! { @cases $fresh:
-            tenants_are_kept_whole tenant_keys_and_slugs_are_unique people_are_kept_whole emails_are_unique
+            tenants_are_kept_whole tenant_keys_and_slugs_are_unique people_are_kept_whole people_are_changed_in_parts
+            emails_are_unique
             memberships_join_tenants settings_are_overwritten keys_are_case_sensitive
             four_byte_text_comes_back_whole sessions_live_and_end tokens_live_and_end tokens_belong_to_a_tenant
             revocations_are_told sources_are_registered sources_are_filtered sources_count_by_their_own_interval
