@@ -36,15 +36,19 @@ pub(crate) fn within<T: Send + 'static>(
         let making = AbortOnDropHandle::new(making);
         loop {
             // What was made ahead is of no use to who has left.
-            let item = match cancel.run_until_cancelled(taken.recv()).await {
-                Some(Some(item)) => item,
-                Some(None) => break,
-                None => {
-                    yield Err(ServiceError::Deadline);
+            let next = tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(ServiceError::Deadline),
+                next = taken.recv() => Ok(next),
+            };
+            match next {
+                Ok(Some(item)) => yield item,
+                Ok(None) => break,
+                Err(left) => {
+                    yield Err(left);
                     return;
                 }
-            };
-            yield item;
+            }
         }
         match making.await {
             Ok(Ok(())) => {}
