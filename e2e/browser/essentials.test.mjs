@@ -34,6 +34,8 @@ describe("the essential way", () => {
         const first = await today.innerText();
         await sendEvents(site.server.ingest, [{ source: "phone-test", level: "warn", message: `hello ${lang} ${device}` }]);
         await soon("the count to move", async () => (await today.innerText()) !== first);
+        // Something else may have moved it: what is searched for below must be there first.
+        await site.server.counted(`hello ${lang} ${device}`, 1);
 
         const menu = page.getByRole("navigation", { name: words.mainMenu });
         await press(menu.getByRole("link", { name: words.explore }));

@@ -43,7 +43,10 @@ fn Board(overview: Overview) -> AnyView {
             board.notable.splice(0..0, events.into_iter().rev());
             board.notable.truncate(NOTABLE);
         }),
-        LiveMessage::Source { key, state } => board.update(|board| set_state(board, &key, state)),
+        LiveMessage::Source { key, state } => {
+            board.update(|board| set_state(board, &key, state));
+            newcomers.ask(board);
+        }
         _ => {}
     };
     let link = live::follow(
@@ -198,7 +201,8 @@ fn TopSources(board: RwSignal<Overview>) -> AnyView {
         board.with(|b| b.top_sources.iter().map(|s| (s.key.clone(), s.state)).collect::<Vec<_>>())
     });
     let body = move || {
-        keys.track();
+        // Read, not merely tracked: a memo that nobody reads follows nothing.
+        keys.with(|_| ());
         untrack(rows)
     };
     view! {
@@ -392,7 +396,14 @@ impl Newcomers {
             missing.extend(totals.sources.iter().map(|(key, _)| key.clone()));
             board.with_untracked(|board| missing.retain(|key| absent(board, key)));
         });
-        if self.missing.with_untracked(Vec::is_empty) || self.asking.get_untracked() {
+        if !self.missing.with_untracked(Vec::is_empty) {
+            self.ask(board);
+        }
+    }
+
+    /// Asks for the sources and their counts anew.
+    fn ask(self, board: RwSignal<Overview>) {
+        if self.asking.get_untracked() {
             return;
         }
         self.asking.set(true);
@@ -411,16 +422,5 @@ impl Newcomers {
 fn set_state(board: &mut Overview, key: &domain::SourceKey, state: SourceState) {
     if let Some(source) = board.top_sources.iter_mut().find(|s| s.key == *key) {
         source.state = state;
-    }
-    match state {
-        SourceState::Online => {
-            board.sources.online += 1;
-            board.sources.offline = board.sources.offline.saturating_sub(1);
-        }
-        SourceState::Offline => {
-            board.sources.offline += 1;
-            board.sources.online = board.sources.online.saturating_sub(1);
-        }
-        SourceState::Unseen => {}
     }
 }
