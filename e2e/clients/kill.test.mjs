@@ -45,7 +45,8 @@ describe("kill -9 while sending", () => {
       metric: "n",
       sources: ["killed"],
       aggregate: "sum",
-      range: { from: new Date(Date.now() - 3_600_000).toISOString(), to: new Date(Date.now() + 60_000).toISOString() },
+      from: new Date(Date.now() - 3_600_000).toISOString(),
+      to: new Date(Date.now() + 60_000).toISOString(),
     });
     const sum = answer.series[0].values.reduce((total, value) => total + (value ?? 0), 0);
     assert.equal(sum, (EVENTS * (EVENTS + 1)) / 2);

@@ -76,7 +76,8 @@ describe("real data", { skip: missing }, () => {
       metric: "value",
       sources: ["machine"],
       aggregate: "min",
-      range: { from: "2013-12-01T00:00:00Z", to: "2014-03-01T00:00:00Z" },
+      from: "2013-12-01T00:00:00Z",
+      to: "2014-03-01T00:00:00Z",
     });
     assert.ok(Math.abs(answer.extremes.min - 2.084721206) < 1e-6, String(answer.extremes.min));
     // 17:25 in Asia/Seoul.

@@ -158,7 +158,8 @@ fn web_build() -> anyhow::Result<Tally> {
 
 /// Builds the server that client and browser tests start, with the web assets beside it.
 pub fn test_server() -> anyhow::Result<std::path::PathBuf> {
-    cargo(&["build", "--package", "server", "--bin", "qgx", "--locked"]).foreground()?;
+    // The very build that the Rust tests use, integration tests' binaries included: nothing is compiled twice.
+    cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]).foreground()?;
     Ok(crate::process::target_dir().join("debug/qgx"))
 }
 

@@ -87,6 +87,8 @@ fn rfc5424(draft: &mut Draft, header: &Header<'_>) -> Result<(), RecordError> {
     }
     let message = structured_data(draft, header.rest)?;
     let message = message.strip_prefix('\u{feff}').unwrap_or(message);
+    // Octet-counted senders may end the text with the newline of the other framing.
+    let message = message.trim_end_matches('\n');
     if message.is_empty() { Ok(()) } else { draft.message(message) }
 }
 
@@ -234,6 +236,11 @@ mod tests {
                 "message":"An application event",
                 "s":{"facility":"local4","app":"evntslog","msgid":"ID47","exampleSDID@32473/iut":"3",
                      "exampleSDID@32473/eventSource":"App\"li]c","b@1/x":"y"}}"#,
+        );
+        check(
+            Protocol::Syslog,
+            "<34>1 - - - - - - octet-counted\n",
+            r#"{"kind":"log","level":"critical","message":"octet-counted","s":{"facility":"auth"}}"#,
         );
         check(
             Protocol::Syslog,
