@@ -41,9 +41,13 @@ pub(crate) fn use_window() -> Window {
         let (from, to) = query.with(|q| (q.get("from").unwrap_or_default(), q.get("to").unwrap_or_default()));
         locale.with_zone(|zone| address::parse_window(&from, &to, zone))
     });
+    let asked = Memo::new(move |_| query.with(|q| q.get("q")));
     let range = Memo::new(move |_| {
         again.track();
-        window.get().resolve(locale.now.get_untracked())
+        // Another question is asked of now, not of the moment the page was opened.
+        asked.with(|_| ());
+        // The page's clock stands still for a second between two ticks: what arrived meanwhile is not to be missed.
+        window.get().resolve(locale.now.get_untracked().plus_nanos(1_000_000_000))
     });
     Window { window, range, again }
 }
