@@ -16,6 +16,9 @@
 compile_error!("feature `ssr` is for the server, not for WASM");
 #[cfg(all(feature = "hydrate", not(target_arch = "wasm32"), not(feature = "ssr")))]
 compile_error!("feature `hydrate` is for WASM");
+// The two faces hydrate only if both have it.
+#[cfg(not(erase_components))]
+compile_error!("built without `--cfg erase_components`: RUSTFLAGS hides .cargo/config.toml; unset it, or add the flag");
 
 pub mod address;
 mod app;
