@@ -1,8 +1,9 @@
 // Bundles the stylesheet and the lazily loaded chart library into Trunk's staging folder and names both in the head
-// of its index.html, so that everything the page loads has a hashed name.
+// of its index.html, so that everything the page loads has a hashed name. Makes a release's client small.
 import { build } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { makeSmall } from "./shrink.mjs";
 
 const out = process.env.TRUNK_STAGING_DIR;
 const root = new URL("..", import.meta.url).pathname;
@@ -34,3 +35,4 @@ const index = join(out, "index.html");
 const html = await readFile(index, "utf8");
 if (!html.includes("</head>")) throw new Error("index.html has no </head>");
 await writeFile(index, html.replace("</head>", `${head}</head>`));
+if (release) makeSmall(out);

@@ -62,6 +62,8 @@ pub struct Boot {
     pub host: String,
     /// Ports that Connect prints.
     pub ports: Ports,
+    /// A token that a form sent without scripts has just made, to be shown this once.
+    pub made: Option<String>,
 }
 
 impl Default for Boot {
@@ -76,6 +78,7 @@ impl Default for Boot {
             sign_in: SignIn::default(),
             host: String::new(),
             ports: Ports::default(),
+            made: None,
         }
     }
 }
@@ -94,6 +97,7 @@ impl Boot {
             sign_in: request.sign_in,
             host: request.host.to_string(),
             ports: request.ports.clone(),
+            made: crate::server_fns::take_cookie(&request, crate::cookies::MADE),
             me: request.me,
         }
     }

@@ -31,6 +31,10 @@ impl FromServerFnError for AppError {
     type Encoder = JsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        #[cfg(feature = "ssr")]
+        if let Some(refused) = crate::server_fns::wrong_arguments(&error) {
+            return refused;
+        }
         let lang = page_lang();
         let (code, title, detail) = match error {
             ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) => (

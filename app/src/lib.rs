@@ -3,6 +3,7 @@
 //! * [`shell`](shell::shell) is the document, [`App`] its body; the server renders both, the browser hydrates `App`.
 //! * [`boot`] is what the server tells the browser once a page: language, zone, person, and the page's "now".
 //! * [`context`] is what the server tells pages and server functions of a request.
+//! * [`call`] is how the browser asks the server, once for all types.
 //! * [`server_fns`] are the calls from the browser, each a few lines over a service.
 //! * [`pages`] are the screens; [`frame`] is what stands around them; [`live`] is the one stream of a page.
 //! * [`texts`] is the catalogue. It is our own (see `ui::i18n`): a text without one of its languages does not compile.
@@ -23,6 +24,7 @@ compile_error!("built without `--cfg erase_components`: RUSTFLAGS hides .cargo/c
 pub mod address;
 mod app;
 pub mod boot;
+pub(crate) mod call;
 #[cfg(feature = "ssr")]
 pub mod context;
 pub mod cookies;

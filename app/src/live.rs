@@ -63,7 +63,7 @@ pub(crate) fn follow(
         };
         let message = Closure::<dyn Fn(web_sys::MessageEvent)>::new(move |event: web_sys::MessageEvent| {
             let text = event.data().as_string().unwrap_or_default();
-            if let Ok(message) = serde_json::from_str(&text) {
+            if let Ok(message) = LiveMessage::read(&text) {
                 on_message(message);
             }
         });

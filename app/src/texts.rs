@@ -54,6 +54,11 @@ ui::texts! {
     nothing_yet => "아직 들어온 데이터가 없습니다", "No data yet";
     nothing_yet_body => "첫 소스를 연결하면 1초 안에 이 화면이 움직이기 시작합니다.", "Connect a first source: this page starts to move within a second.";
     connect_first => "첫 소스 연결하기", "Connect a first source";
+    other_ways => "다른 방법으로 연결", "Connect in another way";
+    fill_in_token => "토큰을 만들어 채우기", "Make a token and fill it in";
+    first_name => "첫 토큰", "First token";
+    first_token => "버튼을 누르면 토큰이 채워진 명령이 됩니다. 데이터를 보낼 컴퓨터의 터미널에 붙여 넣으세요.", "The button makes a token and fills it in. Paste the command into a terminal of the machine that is to send.";
+    first_paste => "데이터를 보낼 컴퓨터의 터미널에 붙여 넣으세요. 토큰은 지금 한 번만 보입니다.", "Paste it into a terminal of the machine that is to send. The token is shown only now.";
     events_per_second => "초당 이벤트", "Events per second";
     last_ten_seconds => "최근 10초 평균", "Mean of the last 10 s";
     today => "오늘 수집", "Today";
@@ -168,6 +173,7 @@ ui::texts! {
     latest_values => "최신 값", "Latest values";
     about => "정보", "About";
     first_seen => "처음 수신", "First seen";
+    charts => "그래프로 볼 숫자", "Numbers to chart";
     chart_of(metric: &str) => "{metric} 추이", "{metric} over time";
     least(value: &str, at: &str) => "최소 {value} · {at}", "Least {value} · {at}";
     greatest(value: &str, at: &str) => "최대 {value} · {at}", "Greatest {value} · {at}";

@@ -63,11 +63,14 @@ enum What {
     },
     /// Idle memory and start to ready.
     Idle,
-    /// Page p50/p99 and asset sizes.
+    /// Page and read p50/p99 over a filled index.
     Web {
         /// Requests a page.
         #[arg(long, default_value_t = 500)]
         requests: usize,
+        /// Millions of events in the index.
+        #[arg(long, default_value_t = 10)]
+        millions: u64,
     },
 }
 
@@ -79,6 +82,6 @@ fn main() -> anyhow::Result<()> {
         What::Sustained { seconds, rate } => sustained::run(seconds, rate),
         What::Visible { seconds, rate } => visible::run(seconds, rate),
         What::Idle => idle::run(),
-        What::Web { requests } => web::run(requests),
+        What::Web { requests, millions } => web::run(requests, millions),
     }
 }

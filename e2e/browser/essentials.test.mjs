@@ -107,6 +107,16 @@ describe("the essential way", () => {
     });
   });
 
+  test("on a phone the query takes one line, and is the only search box", async () => {
+    await site.visit({ device: "phone" }, async ({ page, words }) => {
+      await new ExplorePage(page, words).open("/explore?from=now-1h&to=now");
+      assert.ok((await page.locator(".qbar").boundingBox()).height < 56);
+      assert.equal(await page.getByRole("search").count(), 1);
+      const size = await page.locator(".bars text").first().evaluate((text) => parseFloat(getComputedStyle(text).fontSize));
+      assert.ok(size >= 12, `the axis is written in ${size} px`);
+    });
+  });
+
   test("another hour is chosen by the picker, by preset and by exact times", async () => {
     await site.visit({ lang: "en" }, async ({ page, words }) => {
       const explore = new ExplorePage(page, words);

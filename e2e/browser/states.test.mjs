@@ -34,6 +34,11 @@ describe("with nothing to show", () => {
       await open(page, "/");
       await page.getByText(words.nothingYet).waitFor();
       await page.getByRole("status").filter({ hasText: words.live }).first().waitFor();
+      // The command to paste, and a token in it at the press of a button.
+      const command = page.locator(".empty .code pre").first();
+      assert.match(await command.innerText(), new RegExp(`qgx agent --to \\S+:${site.server.ingest} `));
+      await page.locator(".empty form button").click();
+      await soon("the token in the command", async () => /--token qgx_[A-Za-z0-9]{40}$/.test((await command.innerText()).trim()));
       await sendEvents(site.server.ingest, [{ source: "first-1", level: "error", message: "첫 이벤트" }]);
       await page.getByText(words.nothingYet).waitFor({ state: "detached" });
       await page.locator("[data-row]").filter({ hasText: "첫 이벤트" }).waitFor();

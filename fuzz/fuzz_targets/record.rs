@@ -27,7 +27,8 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     for _ in 0..2 {
         writer.begin();
         if protocol.read(frame, &mut writer.draft).is_ok() {
-            writer.finish(Place::Unmarked, &mut batch);
+            // A record too large for the topics is refused by name as well.
+            let _ = writer.finish(Place::Unmarked, &mut batch);
         }
     }
     for record in batch.into_records(0) {

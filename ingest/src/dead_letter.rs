@@ -1,11 +1,13 @@
 //! What could not be stored, with its original bytes: the JSON of `qgx.dead-letter.v1`.
 
-use crate::record::mask;
+use crate::protocol::frame::Oversized;
+use crate::record::{RecordError, mask};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::{SourceKey, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::Arc;
 use store::broker::{NewRecord, Offset, Origin, Partition, Route};
 
@@ -71,6 +73,17 @@ pub struct DeadLetter {
     pub blanked: bool,
 }
 
+/// Who sent what could not be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// Where it would have gone.
+    pub route: &'a Route,
+    /// From which address.
+    pub peer: &'a str,
+    /// Whether 주민등록번호 are masked.
+    pub masks: bool,
+}
+
 /// Why something becomes a dead letter.
 #[derive(Debug, Clone)]
 pub struct Cause {
@@ -100,6 +113,49 @@ impl DeadLetter {
             length: payload.len() as u64,
             sha256: cut.then(|| hex(&Sha256::digest(payload))),
             replayable: !cut && !blanked,
+            blanked,
+        }
+    }
+
+    /// Of a frame that could not be read.
+    pub fn of_frame(sender: &Sender<'_>, frame: &[u8], error: &RecordError, at: Timestamp) -> Self {
+        Self::of_input(sender, frame, error, at, None)
+    }
+
+    /// Of a frame over the limit, of which only the beginning is kept.
+    pub fn of_oversized(sender: &Sender<'_>, over: &Oversized, error: &RecordError, at: Timestamp) -> Self {
+        Self::of_input(sender, &over.beginning, error, at, Some(over))
+    }
+
+    fn of_input(
+        sender: &Sender<'_>,
+        bytes: &[u8],
+        error: &RecordError,
+        at: Timestamp,
+        over: Option<&Oversized>,
+    ) -> Self {
+        let mut raw = bytes.to_vec();
+        let mut blanked = mask::blank_tokens(&mut raw);
+        if sender.masks
+            && let (Cow::Owned(masked), _) = mask::resident_numbers_in(&raw)
+        {
+            raw = masked;
+            blanked = true;
+        }
+        Self {
+            at,
+            tenant: sender.route.tenant.clone(),
+            source: sender.route.source.clone(),
+            protocol: sender.route.protocol.as_ref().to_owned(),
+            peer: Some(sender.peer.to_owned()),
+            code: error.code().to_owned(),
+            reason: error.to_string(),
+            place: None,
+            form: OriginalForm::Frame,
+            raw: STANDARD.encode(&raw),
+            length: over.map_or(bytes.len() as u64, |over| over.length),
+            sha256: over.map(|over| hex(&over.sha256)),
+            replayable: over.is_none() && !blanked,
             blanked,
         }
     }
@@ -136,8 +192,6 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::letters::{self, Sender};
-    use crate::record::RecordError;
 
     fn route() -> Arc<Route> {
         Arc::new(Route {
@@ -180,11 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn letters_of_ingestion_have_the_same_shape() {
+    fn frames_that_could_not_be_read_are_kept() {
         let route = route();
-        let sender = Sender { route: &route, token: 7, peer: "::1", masks: true };
-        let record = letters::of_frame(sender, b"{\xff", &RecordError::NotAnObject, Timestamp::from_secs(5));
-        let letter = DeadLetter::parse(&record.payload).unwrap();
+        let sender = Sender { route: &route, peer: "::1", masks: true };
+        let letter =
+            DeadLetter::of_frame(&sender, b"{\xff", &RecordError::NotAnObject, Timestamp::from_secs(5));
+        let letter = DeadLetter::parse(&letter.to_record(route, 7).payload).unwrap();
         assert_eq!(letter.original().unwrap(), b"{\xff");
         assert_eq!(
             (letter.peer.as_deref(), letter.form, letter.place),

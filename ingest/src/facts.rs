@@ -78,8 +78,8 @@ pub fn nack(code: &'static str) {
 }
 
 /// A record became a dead letter.
-pub fn dead_letter(code: &'static str) {
-    counter!("qgx_ingest_dead_letters_total", "code" => code).increment(1);
+pub fn dead_letter(code: &str) {
+    counter!("qgx_ingest_dead_letters_total", "code" => code.to_owned()).increment(1);
 }
 
 /// A record that shows another credential than its connection's was left out.

@@ -6,9 +6,9 @@ use crate::facts;
 use crate::intake::Intake;
 use crate::protocol::{Framing, Protocol};
 use crate::session::{REPORTED, RejectedLine, Session, Start, Step, Stream};
+use crate::streams::{BY_HTTP, Owner};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream as Chunks, StreamExt};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use store::broker::{BrokerError, Topic};
 use tokio::time::Instant;
 
 /// What became of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IngestReport {
     /// Lines that are durable events now.
     pub accepted: u64,
@@ -65,8 +65,6 @@ const IDLE: Duration = Duration::from_secs(30);
 const EXPANSION: usize = 8;
 /// Bytes of a chunk that are looked at at a time.
 const PIECE: usize = 64 << 10;
-/// What tells the streams of `Idempotency-Key`s from those that clients name.
-const KEY_PREFIX: &str = "http/";
 
 /// Takes an NDJSON body of an identified sender. With `idempotency_key`, a body that is sent again changes nothing: its
 /// lines are told by their number.
@@ -80,8 +78,12 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
     body: impl Chunks<Item = Result<Bytes, E>> + Send,
     idempotency_key: Option<&str>,
 ) -> Result<IngestReport, HttpError> {
+    let name = idempotency_key.map_or_else(|| "http".to_owned(), stream_of);
     let stream = Stream {
-        name: idempotency_key.map_or_else(|| "http".into(), stream_of),
+        name: match &identity.source {
+            Some(bound) => Owner::Bound(bound.clone()).stored_name(&name),
+            None => name.into(),
+        },
         last_seq: 0,
         resumable: idempotency_key.is_some(),
     };
@@ -94,6 +96,7 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
         stream: Some(stream),
         peer,
         patience: PATIENCE,
+        dialogue: None,
     };
     let mut upload = Upload {
         intake,
@@ -134,10 +137,10 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
 }
 
 /// The stream that an `Idempotency-Key` stands for.
-fn stream_of(key: &str) -> std::sync::Arc<str> {
+fn stream_of(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
     let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{KEY_PREFIX}{hex}").into()
+    format!("{BY_HTTP}{hex}")
 }
 
 struct Upload<'a> {
@@ -165,8 +168,8 @@ impl Upload<'_> {
             let step = self.session.read(buffer, PIECE * EXPANSION);
             self.append().await?;
             match step {
-                Step::Drained | Step::Broken => return Ok(None),
-                Step::Full => {}
+                Step::Drained | Step::Broken | Step::Closed => return Ok(None),
+                Step::Full | Step::Pause => {}
                 Step::Wait(time) => return Ok(Some(time)),
                 Step::Refuse(code, retry_after) => {
                     facts::refused(code.code());

@@ -23,7 +23,6 @@ pub mod dead_letter;
 mod facts;
 pub mod http;
 pub mod intake;
-mod letters;
 pub mod processor;
 pub mod protocol;
 pub mod quota;

@@ -1,74 +1,34 @@
 //! An identified sender: from bytes to records. No I/O and no waiting here.
 
+mod outcome;
+mod pending;
+mod start;
+
+pub use pending::{Pending, REPORTED, RejectedLine};
+pub use start::{Start, Stream};
+
 use crate::access::{Identity, RefusalCode};
 use crate::facts::{self, Drop};
 use crate::intake::Intake;
-use crate::letters::{self, Sender};
+use crate::protocol::dialogue::{Dialogue, Found};
 use crate::protocol::frame::{Cut, Framer, Oversized, Unfinished};
-use crate::protocol::{Framing, Protocol, qgx};
+use crate::protocol::{Framing, Protocol};
 use crate::quota::{TenantState, TokenLimits, Verdict};
-use crate::record::arrival::received_now;
-use crate::record::writer::{Home, Place};
-use crate::record::{Batch, RecordError, RecordWriter};
+use crate::record::{RecordError, RecordWriter};
 use bytes::{Buf, BytesMut};
 use domain::SourceKey;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::broker::NewRecord;
 use tokio::time::Instant;
-
-/// Records that wait to be appended, and what is owed to the sender for them.
-#[derive(Debug, Default)]
-pub struct Pending {
-    /// Events.
-    pub batch: Batch,
-    /// Dead letters.
-    pub letters: Vec<NewRecord>,
-    letter_bytes: usize,
-    /// `NACK` lines, in order.
-    pub nacks: BytesMut,
-    /// By HTTP: lines that were not taken, the first [`REPORTED`] of them.
-    pub rejected: Vec<RejectedLine>,
-    /// Lines that were not taken.
-    pub bad: u64,
-    /// The last sequence that was settled or stands in `batch`.
-    pub last_seq: u64,
-    /// Lines taken, bad ones too.
-    pub lines: u64,
-}
-
-impl Pending {
-    /// Nothing to append and nothing to answer.
-    pub fn is_empty(&self) -> bool {
-        self.lines == 0
-    }
-
-    /// Bytes of memory it takes.
-    pub fn weight(&self) -> usize {
-        self.batch.weight() + self.letter_bytes + self.nacks.len()
-    }
-}
-
-/// A line that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct RejectedLine {
-    /// From 1.
-    pub line: u64,
-    /// Stable code.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-}
-
-/// Rejected lines that are named one by one.
-pub const REPORTED: usize = 1_000;
 
 /// Where reading of a buffer stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Every whole frame is read.
     Drained,
+    /// It is others' turn; more may stand in the buffer.
+    Pause,
     /// As much as may be pending is; more frames may stand in the buffer.
     Full,
     /// A quota asks for patience.
@@ -77,38 +37,8 @@ pub enum Step {
     Refuse(RefusalCode, Duration),
     /// The framing is lost: the connection is to end.
     Broken,
-}
-
-/// A stream of QGX lines.
-#[derive(Debug, Clone)]
-pub struct Stream {
-    /// The client's name of it, or ours.
-    pub name: Arc<str>,
-    /// The sequence of the last line taken.
-    pub last_seq: u64,
-    /// The client chose the name: it may resume.
-    pub resumable: bool,
-}
-
-/// How a session begins.
-#[derive(Debug)]
-pub struct Start {
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// How its frames end.
-    pub framing: Framing,
-    /// Who it is.
-    pub identity: Identity,
-    /// The token's text, to tell another one from it.
-    pub secret: Option<Arc<str>>,
-    /// The source that `HELLO` names.
-    pub source: Option<SourceKey>,
-    /// QGX lines only.
-    pub stream: Option<Stream>,
-    /// From where.
-    pub peer: IpAddr,
-    /// How long a record may be kept waiting at a quota.
-    pub patience: Duration,
+    /// The other side said goodbye.
+    Closed,
 }
 
 /// See the module.
@@ -116,6 +46,10 @@ pub struct Start {
 pub struct Session {
     protocol: Protocol,
     framer: Framer,
+    /// In its place, where the protocol has one.
+    dialogue: Option<Dialogue>,
+    /// What was found in the dialogue and waits at a quota.
+    found: Option<Found>,
     writer: RecordWriter,
     identity: Identity,
     secret: Option<Arc<str>>,
@@ -137,25 +71,12 @@ pub struct Session {
     pub pending: Pending,
 }
 
-/// Where records of a connection belong.
-fn home(identity: &Identity, source: Option<&SourceKey>, peer: IpAddr, protocol: Protocol) -> Home {
-    let fallback = identity.name.as_deref().and_then(|name| SourceKey::new(name).ok());
-    Home {
-        tenant: identity.tenant.key.clone(),
-        class: Arc::clone(&identity.tenant.class),
-        group: identity.tenant.group,
-        bound: identity.source.clone().or_else(|| source.cloned()),
-        fallback: fallback
-            .unwrap_or_else(|| SourceKey::new(&peer.to_string()).expect("an address is a valid source key")),
-        protocol: protocol.name().into(),
-    }
-}
-
 impl Session {
     /// An identified sender's.
     pub fn new(intake: &Intake, start: Start) -> Self {
-        let Start { protocol, framing, identity, secret, source, stream, peer, patience } = start;
-        let home = home(&identity, source.as_ref(), peer, protocol);
+        let Start { protocol, framing, identity, secret, source, stream, peer, patience, dialogue } = start;
+        let (dialogue, found) = dialogue.map_or((None, None), |(dialogue, found)| (Some(dialogue), found));
+        let home = start::home(&identity, source.as_ref(), peer, protocol);
         let state = intake.tenants.state(&identity.tenant.key);
         let tenant = &identity.tenant;
         let writer = RecordWriter::new(
@@ -174,6 +95,8 @@ impl Session {
         Self {
             protocol,
             framer: Framer::new(framing, intake.limits.frame_bytes),
+            dialogue,
+            found,
             writer,
             identity,
             secret,
@@ -229,8 +152,63 @@ impl Session {
         self.writer.trim();
     }
 
+    /// Whether the sender keeps what was not acknowledged, and sends it again.
+    fn keeps(&self) -> bool {
+        self.stream.is_some() || self.protocol.acknowledged()
+    }
+
+    /// Bytes of memory it holds of unfinished frames, beside the buffer.
+    pub fn held(&self) -> usize {
+        self.dialogue.as_ref().map_or(0, Dialogue::held)
+    }
+
     /// Reads whole frames from the start of the buffer, until `weight` bytes are pending.
     pub fn read(&mut self, buffer: &mut BytesMut, weight: usize) -> Step {
+        match self.dialogue.take() {
+            None => self.read_frames(buffer, weight),
+            Some(mut dialogue) => {
+                let step = self.converse(&mut dialogue, buffer, weight);
+                self.dialogue = Some(dialogue);
+                step
+            }
+        }
+    }
+
+    fn converse(&mut self, dialogue: &mut Dialogue, buffer: &mut BytesMut, weight: usize) -> Step {
+        loop {
+            if self.pending.weight() >= weight {
+                return Step::Full;
+            }
+            let found = match self.found.take() {
+                Some(found) => found,
+                None => dialogue.next(buffer, &mut self.pending.answers),
+            };
+            let size = match &found {
+                Found::Record(record) => record.len(),
+                Found::Oversized(over) => over.beginning.len(),
+                Found::Aside => return Step::Pause,
+                Found::Partial => return Step::Drained,
+                Found::Closed => return Step::Closed,
+                Found::Broken(error) => {
+                    facts::frame_error(self.protocol);
+                    tracing::debug!(protocol = self.protocol.name(), %error, "a dialogue broke off");
+                    return Step::Broken;
+                }
+            };
+            if let Admission::Stop(step) = self.admit(size) {
+                self.found = Some(found);
+                return step;
+            }
+            match &found {
+                Found::Record(record) => self.take(record),
+                Found::Oversized(over) => self.take_oversized(over),
+                _ => {}
+            }
+            dialogue.taken(&mut self.pending.answers);
+        }
+    }
+
+    fn read_frames(&mut self, buffer: &mut BytesMut, weight: usize) -> Step {
         let mut at = 0;
         let step = loop {
             if self.pending.weight() >= weight {
@@ -278,6 +256,11 @@ impl Session {
 
     /// The stream has ended: takes what is left. `cut_off`: it was us who ended it.
     pub fn finish(&mut self, buffer: &BytesMut, cut_off: bool) {
+        if self.dialogue.is_some() {
+            // The sender has it still.
+            facts::dropped(Drop::Truncated, u64::from(!buffer.is_empty()));
+            return;
+        }
         if let Some(over) = self.over.take() {
             self.take_oversized(&over);
         }
@@ -328,118 +311,11 @@ impl Session {
         if now + time <= since + self.patience {
             return Admission::Stop(Step::Wait(time));
         }
-        if self.stream.is_some() {
+        if self.keeps() {
             return Admission::Stop(Step::Refuse(RefusalCode::Quota, time));
         }
         facts::dropped(Drop::Quota, 1);
         Admission::Leave
-    }
-
-    fn take(&mut self, frame: &[u8]) {
-        if let Some(stream) = &mut self.stream {
-            stream.last_seq = stream.last_seq.saturating_add(1);
-            self.pending.last_seq = stream.last_seq;
-        }
-        self.writer.begin();
-        match self.draft(frame).and_then(|()| self.write()) {
-            Ok(()) => self.pending.lines += 1,
-            Err(RecordError::Empty) if !self.protocol.acknowledged() => {}
-            Err(error) => self.turn_away(frame, &error),
-        }
-    }
-
-    fn write(&mut self) -> Result<(), RecordError> {
-        let place = match &self.stream {
-            Some(stream) if stream.resumable => Place::Stream(&stream.name, stream.last_seq),
-            _ => Place::Unmarked,
-        };
-        self.writer.finish(place, &mut self.pending.batch)
-    }
-
-    fn draft(&mut self, frame: &[u8]) -> Result<(), RecordError> {
-        let draft = &mut self.writer.draft;
-        self.protocol.read(frame, draft)?;
-        if let Some(shown) = draft.token()
-            && self.secret.as_deref() != Some(shown)
-        {
-            return Err(RecordError::IdentityChanged);
-        }
-        match &self.outvoted {
-            Some(source) => draft.text("source", source.as_str()),
-            None => Ok(()),
-        }
-    }
-
-    fn take_oversized(&mut self, over: &Oversized) {
-        let limit = self.writer.draft.limits().frame_bytes;
-        let error = RecordError::FrameTooLarge { limit, length: over.length };
-        if let Some(stream) = &mut self.stream {
-            stream.last_seq = stream.last_seq.saturating_add(1);
-            self.pending.last_seq = stream.last_seq;
-            self.nack(&error);
-            return;
-        }
-        let route = self.fallback_route();
-        let letter = letters::of_oversized(self.sender(&route), over, &error, received_now());
-        self.push_letter(letter);
-    }
-
-    /// A bad record: answered where the protocol has an answer, else buried.
-    fn turn_away(&mut self, frame: &[u8], error: &RecordError) {
-        if *error == RecordError::IdentityChanged {
-            self.strangers += 1;
-        }
-        if self.stream.is_some() {
-            self.nack(error);
-        } else if *error == RecordError::IdentityChanged {
-            // It is somebody else's, perhaps: it is kept for nobody.
-            facts::identity_changed();
-        } else {
-            self.bury(frame, error);
-        }
-    }
-
-    fn nack(&mut self, error: &RecordError) {
-        facts::nack(error.code());
-        let (line, code) = (self.pending.last_seq, error.code());
-        if self.protocol == Protocol::Qgx {
-            qgx::nack(&mut self.pending.nacks, line, code, &error.to_string());
-        } else if self.pending.rejected.len() < REPORTED {
-            self.pending.rejected.push(RejectedLine { line, code, message: error.to_string() });
-        }
-        self.pending.bad += 1;
-        self.pending.lines += 1;
-    }
-
-    fn bury(&mut self, frame: &[u8], error: &RecordError) {
-        if self.stream.is_some() {
-            return;
-        }
-        let kept = &frame[..frame.len().min(self.writer.draft.limits().frame_bytes)];
-        let route = self.fallback_route();
-        let letter = letters::of_frame(self.sender(&route), kept, error, received_now());
-        self.push_letter(letter);
-    }
-
-    fn fallback_route(&mut self) -> Arc<store::broker::Route> {
-        let home = self.writer.home();
-        let source = home.bound.clone().unwrap_or_else(|| home.fallback.clone());
-        self.writer.route(source.as_str())
-    }
-
-    fn sender<'a>(&'a self, route: &'a Arc<store::broker::Route>) -> Sender<'a> {
-        Sender {
-            route,
-            token: self.identity.token,
-            peer: &self.peer,
-            masks: self.identity.tenant.masking.kr_rrn,
-        }
-    }
-
-    fn push_letter(&mut self, letter: NewRecord) {
-        self.pending.letter_bytes += letter.payload.len();
-        self.pending.letters.push(letter);
-        self.pending.lines += 1;
     }
 
     /// How many records showed another credential since the last call.
@@ -449,6 +325,9 @@ impl Session {
 
     /// What is pending, to be appended. The next starts where it ends.
     pub fn take_pending(&mut self) -> Pending {
+        if let Some(dialogue) = &mut self.dialogue {
+            dialogue.pause(&mut self.pending.answers);
+        }
         let next = Pending { last_seq: self.pending.last_seq, ..Pending::default() };
         std::mem::replace(&mut self.pending, next)
     }

@@ -11,12 +11,32 @@ use tokio_util::sync::CancellationToken;
 /// Whose names of streams are told apart: two devices may both call theirs `boot-7`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// The connection's source.
+    /// The source that the connection's token is bound to: nobody else gets onto its streams.
+    Bound(SourceKey),
+    /// The source that the connection names.
     Source(SourceKey),
     /// Records name their own sources: the token.
     Token(u64),
     /// Neither source nor token: where it comes from.
     Peer(IpAddr),
+}
+
+/// Begins the stored names of streams of token-bound sources.
+const BOUND: &str = "bound/";
+/// Begins the stored names of streams that stand for an `Idempotency-Key`.
+pub const BY_HTTP: &str = "http/";
+/// What a client's name of a stream may not begin with.
+pub const RESERVED: [&str; 2] = [BOUND, BY_HTTP];
+
+impl Owner {
+    /// The name under which a stream's positions and ids are kept. They are kept by tenant, source and name, so that the
+    /// name must tell a source's own streams from those of others that only name it.
+    pub fn stored_name(&self, stream: &str) -> Arc<str> {
+        match self {
+            Self::Bound(_) => format!("{BOUND}{stream}").into(),
+            Self::Source(_) | Self::Token(_) | Self::Peer(_) => stream.into(),
+        }
+    }
 }
 
 /// What a client resumes by.

@@ -208,7 +208,7 @@ async fn a_creation_sent_twice_is_made_once() {
     assert_eq!(first.body, second.body);
     assert_eq!((first.header("idempotent-replayed"), second.header("idempotent-replayed")), ("", "true"));
     let other = owner.post("/api/v1/tokens", &json!({ "kind": "ingest", "name": "line 2" })).await;
-    check_problem(&other, 409, "conflict");
+    check_problem(&other, 422, "idempotency_key_reused");
     assert_eq!(owner.get("/api/v1/tokens").await.ok().json()["total"], 1);
     server.running.shutdown().await;
 }

@@ -9,6 +9,7 @@ mod clients;
 mod dev;
 mod prerequisites;
 mod process;
+mod services;
 mod steps;
 mod suite;
 #[cfg(test)]
@@ -51,6 +52,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         serve: Vec<String>,
     },
+    /// Real Kafka, OpenSearch, MySQL and PostgreSQL on this machine.
+    Services {
+        #[command(subcommand)]
+        command: services::Command,
+    },
     /// Make the pictures of the README anew from the running product.
     Pictures,
 }
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         Command::Test { all, only } => suite::run(suite::Extent { long: all, only }),
         Command::Build => build().map(|path| println!("{}", path.display())),
         Command::Dev { serve } => dev::run(&serve),
+        Command::Services { command } => services::run(command),
         Command::Pictures => browser::pictures(),
     };
     match outcome {

@@ -6,12 +6,25 @@ use anyhow::bail;
 /// The oldest Node that runs the npm tools.
 const NODE_MAJOR: u32 = 20;
 
-/// Checks rustup's target, Node, npm and the C compiler.
+/// Checks rustup's target, Node, npm, the C compiler, make and OpenSSL's headers.
 pub fn check() -> anyhow::Result<()> {
     let mut missing = Vec::new();
     if which("cc").is_none() && which("clang").is_none() && which("gcc").is_none() {
         missing.push(
             "a C compiler is missing: install one (Debian: apt install gcc; macOS: xcode-select --install)"
+                .to_owned(),
+        );
+    }
+    // librdkafka is built from its source.
+    if which("make").is_none() {
+        missing.push(
+            "make is missing: install it (Debian: apt install make; macOS: xcode-select --install)"
+                .to_owned(),
+        );
+    }
+    if cfg!(target_os = "linux") && Run::new("pkg-config").args(["--exists", "openssl"]).output().is_err() {
+        missing.push(
+            "OpenSSL's headers are missing: install them (Debian: apt install libssl-dev pkg-config)"
                 .to_owned(),
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::process::{Run, cargo, root};
 use crate::steps::spoken;
-use crate::{browser, clients, prerequisites, tools, web};
+use crate::{browser, clients, prerequisites, services, tools, web};
 use anyhow::bail;
 use std::time::{Duration, Instant};
 
@@ -131,8 +131,19 @@ fn clippy_web() -> anyhow::Result<Tally> {
 fn rust_tests(extra: &[&str]) -> anyhow::Result<Tally> {
     let mut run = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     run.args(extra);
+    let engines = services::for_tests();
+    for (name, value) in engines.urls() {
+        run.env(name, value);
+    }
     let mut tally = Tally::default();
-    let succeeded = run.watch(|line| tally.add(test_result(line).unwrap_or_default()))?;
+    let succeeded = run.watch(|line| {
+        tally.add(test_result(line).unwrap_or_default());
+        // `store::testing::wanted` says it past the harness, which then counts the test as passed.
+        if line.starts_with("skipped: ") {
+            tally.skipped += 1;
+        }
+    })?;
+    tally.passed = tally.passed.saturating_sub(tally.skipped);
     if !succeeded && tally.failed == 0 {
         // It did not compile, or a test program died.
         tally.failed = 1;

@@ -20,7 +20,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "services",
             "store",
             "store-index",
+            "store-kafka",
             "store-log",
+            "store-opensearch",
             "store-sql",
             "telemetry",
             "ui",
@@ -29,7 +31,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("services", &["domain", "store", "telemetry"]),
     ("store", &["domain"]),
     ("store-index", &["domain", "store", "telemetry"]),
+    ("store-kafka", &["domain", "store", "telemetry"]),
     ("store-log", &["domain", "store", "telemetry"]),
+    ("store-opensearch", &["domain", "store", "telemetry"]),
     ("store-sql", &["domain", "store", "telemetry"]),
     ("telemetry", &[]),
     ("ui", &["domain"]),
@@ -38,7 +42,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// What never belongs into a browser's bundle.
 const SERVER_ONLY: &[&str] =
-    &["argon2", "axum", "fjall", "hyper", "rdkafka", "rustls", "sqlx", "sqlx-core", "tantivy", "tokio"];
+    &["argon2", "axum", "hyper", "opensearch", "rdkafka", "rustls", "sqlx", "sqlx-core", "tantivy", "tokio"];
+
+/// What only one crate of ours may use: each store is behind its trait.
+const BEHIND_A_STORE: &[(&str, &str)] = &[
+    ("opensearch", "store-opensearch"),
+    ("rdkafka", "store-kafka"),
+    ("sqlx", "store-sql"),
+    ("tantivy", "store-index"),
+];
 
 fn metadata() -> serde_json::Value {
     let text = Run::new("cargo")
@@ -73,6 +85,52 @@ fn crates_import_only_what_the_map_allows() {
             );
         }
     }
+}
+
+#[test]
+fn stores_stay_behind_their_traits() {
+    for package in metadata()["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("a name");
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let used = dependency["name"].as_str().expect("a name");
+            for (library, owner) in BEHIND_A_STORE {
+                let part =
+                    used.strip_prefix(library).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+                assert!(!part || name == *owner, "{name} uses {used}, which belongs into {owner} alone");
+            }
+        }
+    }
+    // A path in the text would also reach what another crate hands on.
+    for (path, text) in sources() {
+        if extension(&path) != "rs" || path.ends_with("xtask/src/tidy.rs") {
+            continue;
+        }
+        for (library, owner) in BEHIND_A_STORE {
+            let inside = path.components().any(|part| part.as_os_str() == *owner);
+            let named = text.lines().any(|line| names_crate(line, library));
+            assert!(inside || !named, "{} names {library}, which belongs into {owner} alone", path.display());
+        }
+    }
+}
+
+/// Whether a line of code has a path into a crate.
+fn names_crate(line: &str, library: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    code.match_indices(library).any(|(at, _)| {
+        let joined =
+            code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        !joined && code[at + library.len()..].starts_with("::")
+    })
+}
+
+#[test]
+fn crates_are_named_by_paths() {
+    let check = |line: &str, expect: bool| assert_eq!(names_crate(line, "sqlx"), expect, "{line}");
+    check("use sqlx::Row;", true);
+    check("fn of(row: &sqlx::any::AnyRow) {}", true);
+    check("// as sqlx::Row does", false);
+    check("use my_sqlx::Row;", false);
+    check("\"sqlx\", \"sqlx-core\"", false);
 }
 
 #[test]
@@ -147,20 +205,6 @@ fn no_loose_ends() {
             for word in ["todo!(", "unimplemented!(", "dbg!(", "FIXME"] {
                 assert!(!line.contains(word), "{}:{}: {word}", path.display(), number + 1);
             }
-        }
-    }
-}
-
-#[test]
-fn sql_stands_only_in_the_sql_store() {
-    for (path, text) in sources() {
-        let inside = path.components().any(|part| part.as_os_str() == "store-sql");
-        if extension(&path) == "rs" && !inside && !path.ends_with("xtask/src/tidy.rs") {
-            assert!(
-                !text.contains("sqlx::"),
-                "{} uses sqlx: SQL belongs into crates/store-sql",
-                path.display()
-            );
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Language and theme: forms that the server answers, done at once where scripts run.
 
 use crate::boot::use_session;
-use crate::server_fns::tastes::{set_language, set_theme};
+use crate::server_fns::tastes::{SET_LANGUAGE, SET_THEME};
 use crate::texts::{T, t};
 use domain::Lang;
 use domain::api::Theme;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use ui::{Icon, icon, use_locale};
 
 /// Chooses between the two languages.
@@ -17,7 +16,7 @@ pub(crate) fn LanguageForm() -> AnyView {
         let choose = move |event: leptos::ev::MouseEvent| {
             event.prevent_default();
             locale.lang.set(lang);
-            spawn_local(async move { _ = set_language(lang).await });
+            SET_LANGUAGE.send(&[("lang", lang.tag())]);
         };
         view! {
             <button
@@ -56,7 +55,7 @@ pub(crate) fn ThemeForm() -> AnyView {
         let choose = move |event: leptos::ev::MouseEvent| {
             event.prevent_default();
             session.theme.set(theme);
-            spawn_local(async move { _ = set_theme(theme).await });
+            SET_THEME.send(&[("theme", name)]);
         };
         view! {
             <button

@@ -66,12 +66,14 @@ fn kept(query: &leptos_router::params::ParamsMap) -> Vec<(String, String)> {
 #[component]
 pub(super) fn Top() -> AnyView {
     let path = use_location().pathname;
+    // Explore has a search box of its own.
+    let has_search = Memo::new(move |_| path.with(|p| !p.starts_with("/explore")));
     let has_window =
         Memo::new(move |_| path.with(|p| p.starts_with("/explore") || p.starts_with("/sources/")));
     view! {
         <header class="top">
             <TenantMenu />
-            <SearchBox />
+            {move || if has_search.get() { view! { <SearchBox /> }.into_any() } else { brand() }}
             <span class="spacer wide"></span>
             {move || has_window.get().then(|| view! { <WindowPicker /> })}
             <span class="wide">
@@ -79,6 +81,17 @@ pub(super) fn Top() -> AnyView {
             </span>
             <PersonMenu />
         </header>
+    }
+    .into_any()
+}
+
+/// The name of the product where a phone has neither rail nor search box.
+fn brand() -> AnyView {
+    view! {
+        <a class="brand" href="/" aria-label="QGX">
+            {ui::icon::logo()}
+            <span aria-hidden="true">"QGX"</span>
+        </a>
     }
     .into_any()
 }

@@ -1,40 +1,50 @@
 //! How pages wait for what they show: a skeleton at first, the old picture while a new one comes, an error with a way
 //! to try again.
 
-use crate::error::{Answer, AppError};
+use crate::call::{Fetched, Viewed};
+use crate::error::AppError;
 use crate::texts::T;
 use leptos::prelude::*;
 use leptos_meta::Title;
+use serde::de::DeserializeOwned;
 use ui::components::ErrorState;
 use ui::use_locale;
 
-/// Shows what a resource brings.
-pub(crate) fn loaded<V>(
-    resource: Resource<Answer<V>>,
+/// Shows what a call brings.
+pub(crate) fn loaded<V: DeserializeOwned + 'static>(
+    fetched: Fetched<V>,
     skeleton: fn() -> AnyView,
-    view: impl Fn(V) -> AnyView + Clone + Send + Sync + 'static,
-) -> AnyView
-where
-    V: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
-{
-    loaded_or(resource, skeleton, view, |_| None)
+    view: impl Fn(V) -> AnyView + Send + Sync + 'static,
+) -> AnyView {
+    shown(fetched.viewed(move |value, _| view(value)), skeleton, |_| None)
 }
 
-/// Shows what a resource brings; `instead` may have something better to show than the error.
-pub(crate) fn loaded_or<V>(
-    resource: Resource<Answer<V>>,
+/// Shows what a call brings and its JSON.
+pub(crate) fn loaded_json<V: DeserializeOwned + 'static>(
+    fetched: Fetched<V>,
     skeleton: fn() -> AnyView,
-    view: impl Fn(V) -> AnyView + Clone + Send + Sync + 'static,
+    view: impl Fn(V, &str) -> AnyView + Send + Sync + 'static,
+) -> AnyView {
+    shown(fetched.viewed(view), skeleton, |_| None)
+}
+
+/// Shows what a call brings; `instead` may have something better to show than the error.
+pub(crate) fn loaded_or<V: DeserializeOwned + 'static>(
+    fetched: Fetched<V>,
+    skeleton: fn() -> AnyView,
+    view: impl Fn(V) -> AnyView + Send + Sync + 'static,
     instead: fn(&AppError) -> Option<AnyView>,
-) -> AnyView
-where
-    V: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
-{
+) -> AnyView {
+    shown(fetched.viewed(move |value, _| view(value)), skeleton, instead)
+}
+
+fn shown(viewed: Viewed, skeleton: fn() -> AnyView, instead: fn(&AppError) -> Option<AnyView>) -> AnyView {
+    let Viewed { resource, view } = viewed;
     // Read as a signal and not awaited: an awaited view is kept alive by its pending future while the signals it reads
     // are disposed of with the page, and would then read them.
     let shown = move || {
-        resource.get().map(|shown| match shown {
-            Ok(value) => view(value),
+        resource.get().map(|unread| match unread.and_then(|json| view(&json)) {
+            Ok(view) => view,
             Err(error) => {
                 instead(&error).unwrap_or_else(|| failed(error, Callback::new(move |()| resource.refetch())))
             }

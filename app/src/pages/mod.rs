@@ -10,9 +10,9 @@ mod settings;
 mod source;
 mod sources;
 
-pub(crate) use connect::ConnectPage;
+pub(crate) use connect::{ConnectPage, FirstCommand};
 pub(crate) use explore::ExplorePage;
-pub(crate) use loading::{loaded, loaded_or, page_title};
+pub(crate) use loading::{loaded, loaded_json, loaded_or, page_title};
 pub(crate) use login::Login;
 pub(crate) use not_found::NotFound;
 pub(crate) use overview::OverviewPage;

@@ -4,11 +4,11 @@ use super::overview::state_pill;
 use super::{loaded, page_title};
 use crate::address::{self, with_query};
 use crate::boot::use_session;
-use crate::server_fns::sources::{CreateSource, ImportSources, sources};
+use crate::call::{Fetched, PostForm, Posted};
+use crate::server_fns::sources::{CREATE_SOURCE, IMPORT_SOURCES, sources};
 use crate::texts::{T, t, texts};
 use domain::Permission;
 use domain::api::{ImportReport, Page, SourceListRequest, SourceState, SourceSummary};
-use leptos::form::ActionForm;
 use leptos::task::spawn_local;
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_query_map;
@@ -76,7 +76,7 @@ pub(crate) fn SourcesPage() -> AnyView {
         }
     });
     let request = Memo::new(move |_| asked.with(Asked::request));
-    let list = Resource::new(move || request.get(), sources);
+    let list = Fetched::new(move || sources(request.get()));
     let change = move |change: fn(&mut Asked)| {
         move || {
             let mut asked = asked.get();
@@ -267,14 +267,19 @@ fn row(source: SourceSummary) -> AnyView {
 
 #[component]
 fn Register(close: String) -> AnyView {
-    let create = ServerAction::<CreateSource>::new();
-    let error =
-        move || create.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
+    let create = Posted::new(&CREATE_SOURCE);
+    let error = move || {
+        create
+            .value()
+            .map(Result::flatten)
+            .and_then(Result::err)
+            .map(|e| view! { <ErrorState problem=*e.0 /> })
+    };
     view! {
         <section class="card pad gap" aria-labelledby="register">
             <h2 id="register">{t(T::register)}</h2>
             <p class="soft small">{t(T::register_note)}</p>
-            <ActionForm action=create attr:class="form gap-top">
+            <PostForm form=create class="form gap-top">
                 {error}
                 <div class="field">
                     <label for="key">{t(T::key)}</label>
@@ -297,18 +302,18 @@ fn Register(close: String) -> AnyView {
                         {t(T::cancel)}
                     </a>
                 </div>
-            </ActionForm>
+            </PostForm>
         </section>
     }
     .into_any()
 }
 
 #[component]
-fn Import(close: String, list: Resource<crate::error::Answer<Page<SourceSummary>>>) -> AnyView {
-    let import = ServerAction::<ImportSources>::new();
+fn Import(close: String, list: Fetched<Page<SourceSummary>>) -> AnyView {
+    let import = Posted::new(&IMPORT_SOURCES);
     let csv = RwSignal::new(String::new());
     Effect::new(move |_| {
-        if matches!(import.value().get(), Some(Ok(_))) {
+        if matches!(import.value(), Some(Ok(Ok(_)))) {
             list.refetch();
         }
     });
@@ -327,11 +332,11 @@ fn Import(close: String, list: Resource<crate::error::Answer<Page<SourceSummary>
         <section class="card pad gap" aria-labelledby="import">
             <h2 id="import">{t(T::import)}</h2>
             <p class="soft small">{t(T::import_note)}</p>
-            {move || import.value().get().map(|result| match result {
+            {move || import.value().map(Result::flatten).map(|result| match result {
                 Ok(report) => report_view(report),
                 Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
             })}
-            <ActionForm action=import attr:class="form gap-top">
+            <PostForm form=import class="form gap-top">
                 <div class="field">
                     <label for="file">{t(T::csv_file)}</label>
                     <input id="file" type="file" accept=".csv,text/csv" on:change=choose />
@@ -357,7 +362,7 @@ fn Import(close: String, list: Resource<crate::error::Answer<Page<SourceSummary>
                         {t(T::close)}
                     </a>
                 </div>
-            </ActionForm>
+            </PostForm>
         </section>
     }
     .into_any()

@@ -36,13 +36,49 @@ mod request {
         })
     }
 
+    /// The answer to a form. What the person got wrong travels inside a call that went well: browsers write every
+    /// failed call to their console. A form sent without scripts has no inside, and goes back with its mistake.
+    pub(super) fn form_answer<T>(
+        result: Result<T, ServiceError>,
+        request: &RequestContext,
+    ) -> Answer<Answer<T>> {
+        match result {
+            Err(error @ (ServiceError::Invalid(_) | ServiceError::Conflict { .. })) if is_call() => {
+                Ok(Err(AppError::of(&error, request)))
+            }
+            result => answer(result, request).map(Ok),
+        }
+    }
+
+    /// What arguments that cannot be read are answered: 400, where a server function was called.
+    pub(crate) fn wrong_arguments(error: &ServerFnErrorErr) -> Option<AppError> {
+        let (ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_)) =
+            error
+        else {
+            return None;
+        };
+        let request = use_request()?;
+        if !use_context::<http::request::Parts>()?.uri.path().starts_with("/api/") {
+            return None;
+        }
+        let form = request.lang.pick("요청의 형식이 맞지 않습니다.", "The request has the wrong form.");
+        answer::<()>(Err(ServiceError::invalid("arguments", form)), &request).err()
+    }
+
     /// Whether the browser called a server function, rather than asked for a page that calls it while rendering, or
     /// sent a form without scripts (which is sent back to where it came from, with the error in the address).
-    fn is_call() -> bool {
+    pub(super) fn is_call() -> bool {
         use_context::<http::request::Parts>().is_some_and(|parts| {
             let html = parts.headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok());
             parts.uri.path().starts_with("/api/") && !html.is_some_and(|v| v.contains("text/html"))
         })
+    }
+
+    /// A cookie of the request that is read once.
+    pub(crate) fn take_cookie(request: &RequestContext, name: &str) -> Option<String> {
+        let value = request.cookie(name)?;
+        append_cookie(&crate::cookies::over(name));
+        Some(value)
     }
 
     /// Adds a cookie to the response.
@@ -55,4 +91,6 @@ mod request {
     }
 }
 #[cfg(feature = "ssr")]
-use request::{answer, append_cookie, request};
+pub(crate) use request::{take_cookie, wrong_arguments};
+#[cfg(feature = "ssr")]
+use request::{answer, append_cookie, form_answer, is_call, request};

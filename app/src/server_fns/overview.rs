@@ -2,14 +2,15 @@
 
 #[cfg(feature = "ssr")]
 use super::{answer, request};
-use crate::error::Answer;
+use crate::call::call;
 use domain::api::Overview;
+#[cfg(feature = "ssr")]
 use leptos::prelude::*;
-use leptos::server_fn::codec::Json;
 
-/// Everything the Overview shows.
-#[server(name = GetOverview, prefix = "/api/app", endpoint = "overview", input = Json)]
-pub async fn overview() -> Answer<Overview> {
-    let request = request()?;
-    answer(request.services.overview(&request.ctx).await, &request)
+call! {
+    /// Everything the Overview shows.
+    "overview": fn overview() -> Overview {
+        let request = request()?;
+        answer(request.services.overview(&request.ctx).await, &request)
+    }
 }

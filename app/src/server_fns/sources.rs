@@ -1,19 +1,21 @@
 //! Sources: the list and each of them.
 
 #[cfg(feature = "ssr")]
-use super::{answer, request};
+use super::{answer, form_answer, request};
+use crate::call::{Form, call};
 use crate::error::Answer;
 use domain::SourceKey;
 use domain::api::{ImportReport, LatestValue, Page, SourceListRequest, SourceSummary};
+#[cfg(feature = "ssr")]
 use leptos::prelude::*;
-use leptos::server_fn::codec::Json;
 use serde::{Deserialize, Serialize};
 
-/// A page of sources.
-#[server(prefix = "/api/app", endpoint = "sources", input = Json)]
-pub async fn sources(list: SourceListRequest) -> Answer<Page<SourceSummary>> {
-    let request = request()?;
-    answer(request.services.sources(&request.ctx, list).await, &request)
+call! {
+    /// A page of sources.
+    "sources": fn sources(list: SourceListRequest) -> Page<SourceSummary> {
+        let request = request()?;
+        answer(request.services.sources(&request.ctx, list).await, &request)
+    }
 }
 
 /// A source with what its page shows at once.
@@ -23,52 +25,85 @@ pub struct SourceDetail {
     pub source: SourceSummary,
     /// The latest value of each metric.
     pub latest: Vec<LatestValue>,
-    /// The names of its metrics.
+    /// The names of its numbers: those that rollups know first, then those of its latest events.
     pub metrics: Vec<String>,
 }
 
-/// A source.
-#[server(prefix = "/api/app", endpoint = "source", input = Json)]
-pub async fn source(key: SourceKey) -> Answer<SourceDetail> {
-    let request = request()?;
-    let (services, ctx) = (&request.services, &request.ctx);
-    let detail = async {
-        Ok(SourceDetail {
-            source: services.source(ctx, &key).await?,
-            latest: services.latest_values(ctx, &key).await?,
-            metrics: services.source_metrics(ctx, &key).await?,
-        })
+call! {
+    /// A source.
+    "source": fn source(key: SourceKey) -> SourceDetail {
+        let request = request()?;
+        let (services, ctx) = (&request.services, &request.ctx);
+        let detail = async {
+            let source = services.source(ctx, &key).await?;
+            let latest = services.latest_values(ctx, &key).await?;
+            let mut metrics = services.source_metrics(ctx, &key).await?;
+            for number in numbers(&request, &source).await {
+                if !metrics.contains(&number) {
+                    metrics.push(number);
+                }
+            }
+            Ok(SourceDetail { source, latest, metrics })
+        };
+        answer(detail.await, &request)
+    }
+}
+
+/// The numbers in the latest events of a source, by name. Rollups keep measurements alone, and a log has numbers too;
+/// without the right to read events there are none to offer.
+#[cfg(feature = "ssr")]
+async fn numbers(request: &crate::context::RequestContext, source: &SourceSummary) -> Vec<String> {
+    const LOOKED_AT: u32 = 1_000;
+    const REACH_NANOS: i64 = 7 * 86_400_000_000_000;
+    let Some(span) = source.ts_range else { return Vec::new() };
+    let filter = domain::api::EventFilter {
+        q: domain::query::with_filter("", "source", source.key.as_str()),
+        range: domain::TimeRange::new(span.from.max(span.to.plus_nanos(-REACH_NANOS)), span.to),
     };
-    answer(detail.await, &request)
+    let order = domain::api::Order::Desc;
+    let found = request.services.search(&request.ctx, filter, order, LOOKED_AT, None).await;
+    let events = found.map(|found| found.page.items).unwrap_or_default();
+    let fields = events.into_iter().flat_map(|event| event.fields);
+    let names =
+        fields.filter(|(_, value)| matches!(value, domain::FieldValue::Number(_))).map(|(name, _)| name);
+    names.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// Registers a source before its first event.
+pub const CREATE_SOURCE: Form<Answer<SourceSummary>> = Form::to("/api/app/create-source");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "create-source")]
-pub async fn create_source(
+async fn create_source(
     key: String,
     #[server(default)] name: String,
     #[server(default)] kind: String,
-) -> Answer<SourceSummary> {
+) -> Answer<Answer<SourceSummary>> {
     let request = request()?;
     let created = async {
         let key = checked_key(&key, request.lang)?;
         let input = domain::api::SourceInput { name, kind, ..Default::default() };
         request.services.create_source(&request.ctx, key, input).await
     };
-    let created = answer(created.await, &request)?;
-    leptos_axum::redirect(&crate::address::source_page(&created.key));
+    let created = form_answer(created.await, &request)?;
+    if let Ok(created) = &created {
+        leptos_axum::redirect(&crate::address::source_page(&created.key));
+    }
     Ok(created)
 }
 
 /// Changes what people may set of a source. `attributes` is a line each, `name=value`.
+pub const UPDATE_SOURCE: Form<Answer<SourceSummary>> = Form::to("/api/app/update-source");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "update-source")]
-pub async fn update_source(
+async fn update_source(
     key: SourceKey,
     #[server(default)] name: String,
     #[server(default)] kind: String,
     #[server(default)] attributes: String,
     offline_after_secs: u32,
-) -> Answer<SourceSummary> {
+) -> Answer<Answer<SourceSummary>> {
     let request = request()?;
     let attributes = attributes
         .lines()
@@ -77,12 +112,15 @@ pub async fn update_source(
         .collect();
     let input =
         domain::api::SourceInput { name, kind, attributes, offline_after_secs: Some(offline_after_secs) };
-    answer(request.services.update_source(&request.ctx, &key, input).await, &request)
+    form_answer(request.services.update_source(&request.ctx, &key, input).await, &request)
 }
 
 /// Takes a source off the list; its events stay.
+pub const DELETE_SOURCE: Form<()> = Form::to("/api/app/delete-source");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "delete-source")]
-pub async fn delete_source(key: SourceKey) -> Answer<()> {
+async fn delete_source(key: SourceKey) -> Answer<()> {
     let request = request()?;
     answer(request.services.delete_source(&request.ctx, &key).await, &request)?;
     leptos_axum::redirect("/sources");
@@ -90,10 +128,13 @@ pub async fn delete_source(key: SourceKey) -> Answer<()> {
 }
 
 /// Registers or changes many sources at once from CSV.
+pub const IMPORT_SOURCES: Form<Answer<ImportReport>> = Form::to("/api/app/import-sources");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "import-sources")]
-pub async fn import_sources(csv: String) -> Answer<ImportReport> {
+async fn import_sources(csv: String) -> Answer<Answer<ImportReport>> {
     let request = request()?;
-    answer(request.services.import_sources(&request.ctx, &csv).await, &request)
+    form_answer(request.services.import_sources(&request.ctx, &csv).await, &request)
 }
 
 /// The key as a person typed it.

@@ -3,21 +3,26 @@
 
 #[cfg(feature = "ssr")]
 use super::{answer, append_cookie, request};
-use crate::error::Answer;
-use domain::Lang;
-use domain::api::Theme;
-use leptos::prelude::*;
+use crate::call::Form;
+#[cfg(feature = "ssr")]
+use {crate::error::Answer, domain::Lang, domain::api::Theme, leptos::prelude::*};
 
 /// Sets the language.
+pub const SET_LANGUAGE: Form<()> = Form::to("/api/app/language");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "language")]
-pub async fn set_language(lang: Lang) -> Answer<()> {
+async fn set_language(lang: Lang) -> Answer<()> {
     append_cookie(&crate::cookies::keep(crate::cookies::LANG, lang.tag()));
     save(|profile| profile.lang = Some(lang)).await
 }
 
 /// Sets the theme.
+pub const SET_THEME: Form<()> = Form::to("/api/app/theme");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "theme")]
-pub async fn set_theme(theme: Theme) -> Answer<()> {
+async fn set_theme(theme: Theme) -> Answer<()> {
     let name = crate::shell::theme_name(theme).unwrap_or("system");
     append_cookie(&crate::cookies::keep(crate::cookies::THEME, name));
     save(|profile| profile.theme = theme).await

@@ -1,30 +1,34 @@
 //! Tokens, and connections that were refused.
 
 #[cfg(feature = "ssr")]
-use super::{answer, request, sources::checked_key};
+use super::{answer, append_cookie, form_answer, is_call, request, sources::checked_key};
+use crate::call::{Form, call};
 use crate::error::Answer;
-use domain::Role;
 use domain::api::{NewToken, Refusal, TokenInfo, TokenKind};
-use leptos::prelude::*;
-use leptos::server_fn::codec::Json;
+#[cfg(feature = "ssr")]
+use {domain::Role, leptos::prelude::*};
 
-/// The tenant's tokens, newest first.
-#[server(prefix = "/api/app", endpoint = "tokens", input = Json)]
-pub async fn tokens(kind: Option<TokenKind>) -> Answer<Vec<TokenInfo>> {
-    let request = request()?;
-    answer(request.services.tokens(&request.ctx, kind).await, &request)
+call! {
+    /// The tenant's tokens, newest first.
+    "tokens": fn tokens(kind: Option<TokenKind>) -> Vec<TokenInfo> {
+        let request = request()?;
+        answer(request.services.tokens(&request.ctx, kind).await, &request)
+    }
 }
 
 /// Makes a token. `source` binds it (ingest), `role` is what it may do (API), `days` is how long it lives; empty is
-/// for ever.
+/// for ever. To a form sent without scripts it is shown by the page that comes next, which takes it from a cookie.
+pub const CREATE_TOKEN: Form<Answer<NewToken>> = Form::to("/api/app/create-token");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "create-token")]
-pub async fn create_token(
+async fn create_token(
     kind: TokenKind,
     name: String,
     #[server(default)] source: String,
     #[server(default)] role: Option<Role>,
     #[server(default)] days: Option<u16>,
-) -> Answer<NewToken> {
+) -> Answer<Answer<NewToken>> {
     let request = request()?;
     let created = async {
         let source = if source.trim().is_empty() { None } else { Some(checked_key(&source, request.lang)?) };
@@ -32,19 +36,29 @@ pub async fn create_token(
         let input = domain::api::TokenInput { kind, name, source, role, expires_at };
         request.services.create_token(&request.ctx, input).await
     };
-    answer(created.await, &request)
+    let created = form_answer(created.await, &request)?;
+    if let Ok(NewToken { token, .. }) = &created
+        && !is_call()
+    {
+        append_cookie(&crate::cookies::once(crate::cookies::MADE, token));
+    }
+    Ok(created)
 }
 
 /// Ends a token at once: open connections with it are closed within seconds.
+pub const REVOKE_TOKEN: Form<TokenInfo> = Form::to("/api/app/revoke-token");
+
+#[cfg(feature = "ssr")]
 #[server(prefix = "/api/app", endpoint = "revoke-token")]
-pub async fn revoke_token(id: String) -> Answer<TokenInfo> {
+async fn revoke_token(id: String) -> Answer<TokenInfo> {
     let request = request()?;
     answer(request.services.revoke_token(&request.ctx, &id).await, &request)
 }
 
-/// The latest refused connections.
-#[server(prefix = "/api/app", endpoint = "refusals", input = Json)]
-pub async fn refusals() -> Answer<Vec<Refusal>> {
-    let request = request()?;
-    answer(request.services.refusals(&request.ctx).await, &request)
+call! {
+    /// The latest refused connections.
+    "refusals": fn refusals() -> Vec<Refusal> {
+        let request = request()?;
+        answer(request.services.refusals(&request.ctx).await, &request)
+    }
 }

@@ -8,10 +8,13 @@ pub mod histogram;
 pub mod id;
 pub mod lang;
 pub mod level;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod masking;
 pub mod query;
 pub mod role;
 pub mod text;
 pub mod time;
+mod tzif;
 pub mod window;
 pub mod zone;
 

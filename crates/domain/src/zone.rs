@@ -3,6 +3,7 @@
 use crate::{
     Timestamp,
     time::{civil_from_days, days_from_civil},
+    tzif::Rules,
 };
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use std::{fmt, sync::Arc};
 /// theirs from the server ([`Zone::to_wire`], or serde), and both then show the same times.
 #[derive(Clone)]
 pub struct Zone {
-    rules: jiff::tz::TimeZone,
+    rules: Arc<Rules>,
     /// `UTC`, or the name, `|`, and its TZif data (RFC 9636) in base64.
     wire: Arc<str>,
 }
@@ -23,7 +24,7 @@ impl Zone {
 
     /// UTC.
     pub fn utc() -> Self {
-        Self { rules: jiff::tz::TimeZone::UTC, wire: "UTC".into() }
+        Self { rules: Arc::default(), wire: "UTC".into() }
     }
 
     /// A zone by its IANA name, in any case. The rules are those built into the program, so that a machine's own,
@@ -34,7 +35,7 @@ impl Zone {
         if name == "UTC" {
             return Some(Self::utc());
         }
-        let rules = jiff::tz::TimeZone::tzif(name, data).ok()?;
+        let rules = Arc::new(Rules::read(data)?);
         Some(Self { rules, wire: format!("{name}|{}", STANDARD_NO_PAD.encode(data)).into() })
     }
 
@@ -61,8 +62,7 @@ impl Zone {
         let (name, data) = wire.split_once('|')?;
         let sane = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
         let data = STANDARD_NO_PAD.decode(data).ok().filter(|_| sane)?;
-        let rules = jiff::tz::TimeZone::tzif(name, &data).ok()?;
-        Some(Self { rules, wire: wire.into() })
+        Some(Self { rules: Arc::new(Rules::read(&data)?), wire: wire.into() })
     }
 
     /// The IANA name.
@@ -72,17 +72,25 @@ impl Zone {
 
     /// Seconds east of UTC at an instant.
     pub fn offset_at(&self, at: Timestamp) -> i64 {
-        jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos()))
-            .map_or(0, |t| i64::from(self.rules.to_offset(t).seconds()))
+        self.rules.offset_at(at.as_secs())
     }
 
     /// The instant of a local civil time; a time that a gap skips moves on, of one that stands twice the
     /// earlier is taken.
     pub fn instant(&self, civil: Civil) -> Option<Timestamp> {
         let Civil { year, month, day, hour, minute, second, nanos } = civil;
-        let local = jiff::civil::DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
-        let zoned = self.rules.to_ambiguous_zoned(local).compatible().ok()?;
-        i64::try_from(zoned.timestamp().as_nanosecond()).ok().map(Timestamp::from_nanos)
+        let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
+        let days = days_from_civil(year, month, day);
+        let is_time = (0..24).contains(&hour)
+            && (0..60).contains(&minute)
+            && (0..60).contains(&second)
+            && (0..1_000_000_000).contains(&nanos);
+        if !is_time || civil_from_days(days) != (year, month, day) {
+            return None;
+        }
+        let local = days * 86_400 + i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
+        let at = i128::from(self.rules.instant(local)) * 1_000_000_000 + i128::from(nanos);
+        i64::try_from(at).ok().map(Timestamp::from_nanos)
     }
 
     /// The local civil time of an instant.

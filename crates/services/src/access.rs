@@ -140,7 +140,10 @@ impl Services {
             return Ok(known);
         }
         let read_at = Instant::now();
-        let known = self.sql().tenant(key).await?.as_ref().map(known_tenant);
+        let known = match self.sql().tenant(key).await? {
+            Some(row) => Some(known_tenant(&row, self.masking_of(key).await?)),
+            None => None,
+        };
         self.inner.access.tenants.put(key.clone(), known.clone(), read_at);
         Ok(known)
     }
@@ -152,7 +155,9 @@ impl Services {
         let read_at = Instant::now();
         let tenants = self.sql().tenants().await?;
         let known = match tenants.as_slice() {
-            [only] if only.slug == DEFAULT_SLUG => Some(known_tenant(only)),
+            [only] if only.slug == DEFAULT_SLUG => {
+                Some(known_tenant(only, self.masking_of(&only.key).await?))
+            }
             _ => None,
         };
         self.inner.access.only_tenant.put((), known.clone(), read_at);
@@ -309,7 +314,7 @@ fn identity(tenant: Arc<IngestTenant>, token: Option<&TokenRow>) -> Identity {
     }
 }
 
-fn known_tenant(row: &TenantRow) -> KnownTenant {
+fn known_tenant(row: &TenantRow, masking: Masking) -> KnownTenant {
     let zone = Zone::named(&row.zone).or_else(|| Zone::named(Zone::DEFAULT)).unwrap_or_else(Zone::utc);
     KnownTenant {
         suspended: row.suspended_at.is_some(),
@@ -321,7 +326,7 @@ fn known_tenant(row: &TenantRow) -> KnownTenant {
             events_per_sec: row.quota_events_per_sec,
             bytes_per_sec: row.quota_bytes_per_sec,
             bytes_per_day: row.quota_bytes_per_day,
-            masking: Masking::default(),
+            masking,
         }),
     }
 }

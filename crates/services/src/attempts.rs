@@ -111,6 +111,14 @@ impl<K: Eq + Hash + Clone> PerMinute<K> {
         Self { most, entries: Mutex::default() }
     }
 
+    /// Forgets what was taken of one.
+    pub(crate) fn forget<Q: Eq + Hash + ?Sized>(&self, key: &Q)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.entries.lock().remove(key);
+    }
+
     /// Takes one of this minute's, or answers how long until the next minute.
     pub(crate) fn take(&self, key: &K, now: Instant) -> Result<(), Duration> {
         let mut entries = self.entries.lock();

@@ -9,14 +9,16 @@ use bytes::Bytes;
 use domain::api::{EventFilter, Order, OutsideWindow, Page, SearchResult, Surroundings};
 use domain::event::StoredEvent;
 use domain::query::{Expr, Field, Query};
-use domain::{Event, EventId, Permission, TenantId, TimeRange, Timestamp};
+use domain::{Event, EventId, Permission, SourceKey, TenantId, TimeRange, Timestamp};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::time::{Duration, Instant};
-use store::index::{Search, SortKey};
+use store::index::{EventIndex, PAGE_BYTES, ReadLimit, Search, SortKey};
 
 /// How long an export waits for its reader: it holds one of the few places in the queue.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
+/// How many bytes of events are shown on one side of an event, about; beyond them there are fewer than asked for.
+const SURROUNDING_BYTES: usize = 4 * PAGE_BYTES;
 /// How far back an arrival counts as having come just now.
 const JUST_NOW_NANOS: i64 = 900_000_000_000;
 
@@ -83,8 +85,8 @@ impl Services {
         event(&found.ok_or(ServiceError::NotFound { what: "event" })?)
     }
 
-    /// An event and what its source sent before and after: at most `limit` (1–200) on either side, at most `around`
-    /// (up to a day) away. Needs [`Permission::ReadEvents`].
+    /// An event and what its source sent before and after: at most `limit` (1–200) on either side, fewer where they
+    /// are over 64 MiB, at most `around` (up to a day) away. Needs [`Permission::ReadEvents`].
     ///
     /// # Errors
     /// `NotFound("event")`, `Invalid("limit")`, `Invalid("seconds")`.
@@ -111,22 +113,15 @@ impl Services {
             limit,
             after: Some(SortKey { ts: event.ts, received_at: event.received_at, id: event.id }),
         };
-        let index = &self.stores().index;
-        let (before, after) = self
+        let (index, source) = (&*self.stores().index, &event.source);
+        let (mut before, after) = self
             .read(ctx, tenant, |limit| async move {
                 tokio::try_join!(
-                    index.search(tenant, side(Order::Desc), limit.clone()),
-                    index.search(tenant, side(Order::Asc), limit.clone())
+                    of_one_source(index, tenant, source, side(Order::Desc), &limit),
+                    of_one_source(index, tenant, source, side(Order::Asc), &limit)
                 )
             })
             .await?;
-        // The query's comparison folds case: `PUMP-1` is another source.
-        let own = |found: &[Bytes]| -> Result<Vec<Event>, ServiceError> {
-            let mut list = events(found)?;
-            list.retain(|other| other.source == event.source);
-            Ok(list)
-        };
-        let (mut before, after) = (own(&before.events)?, own(&after.events)?);
         before.reverse();
         Ok(Surroundings { before, event, after })
     }
@@ -162,6 +157,34 @@ impl Services {
             drop(turn);
         };
         hand_over::within(READER_PATIENCE, cancel, stream.boxed()).boxed()
+    }
+}
+
+/// The first `search.limit` events of a source. The store's pages end early where their bytes are many, and its
+/// comparison folds case, so that events of `PUMP-1` stand among those of `pump-1`: only its `next` says whether
+/// there are more.
+async fn of_one_source(
+    index: &dyn EventIndex,
+    tenant: &TenantId,
+    source: &SourceKey,
+    mut search: Search,
+    limit: &ReadLimit,
+) -> Result<Vec<Event>, ServiceError> {
+    let wanted = search.limit as usize;
+    let (mut own, mut bytes) = (Vec::new(), 0);
+    loop {
+        let page = index.search(tenant, search.clone(), limit.clone()).await?;
+        for json in &page.events {
+            let event = event(json)?;
+            if event.source == *source && own.len() < wanted {
+                bytes += json.len();
+                own.push(event);
+            }
+        }
+        match page.next {
+            Some(next) if own.len() < wanted && bytes < SURROUNDING_BYTES => search.after = Some(next),
+            _ => return Ok(own),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::api::Refusal;
+use domain::masking::{Kind, Rules};
 use domain::{Lang, SourceKey, TenantId, Zone};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -43,15 +44,26 @@ pub struct IngestTenant {
 }
 
 /// What is hidden before anything is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Masking {
-    /// Korean resident registration numbers (주민등록번호).
+    /// Korean resident registration numbers (주민등록번호) are.
     pub kr_rrn: bool,
+    /// All that is to be hidden, ready to be looked for.
+    pub rules: Arc<Rules>,
+}
+
+impl Masking {
+    /// By these rules.
+    pub fn by(rules: Rules) -> Self {
+        let kr_rrn = rules.rules().iter().any(|rule| rule.kind == Kind::KrRrn);
+        Self { kr_rrn, rules: Arc::new(rules) }
+    }
 }
 
 impl Default for Masking {
     fn default() -> Self {
-        Self { kr_rrn: true }
+        // The standard rules have no hashes, so the key does not matter; nor can they be wrong.
+        Self::by(Rules::new(Rules::standard(), [0; 32]).expect("the standard rules can be followed"))
     }
 }
 

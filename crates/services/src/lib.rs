@@ -10,6 +10,7 @@
 //! | `login`, `account`, `people`, `tenants` | sign-in, one's own account, people, tenants, first start |
 //! | `tokens`, `access`, [`ingest_access`] | tokens, and what ingestion asks about them |
 //! | `sources`, `source_import` | the registry of sources |
+//! | `masking` | what of arriving data is hidden |
 //! | `events`, `counts`, `metric_query`, `overview` | search, histogram and facets, numbers over time, the first screen |
 //! | `reads`, `cursor`, `check` | deadlines and queues of reads, pages, wrong input |
 //! | [`live`], [`subscribe`], `refusals`, [`status`] | what happens just now |
@@ -33,6 +34,7 @@ mod cursor;
 mod events;
 mod hand_over;
 mod login;
+mod masking;
 mod metric_query;
 mod overview;
 mod password;

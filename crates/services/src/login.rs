@@ -2,6 +2,8 @@
 
 use crate::attempts::{Attempts, PerMinute, Rule};
 use crate::{Ctx, ServiceError, Services};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,12 @@ pub struct LoginOk {
 
 /// Failures of a minute from one address, whatever the account.
 const PER_ADDRESS: u32 = 20;
+/// Failures of a minute at one account, from all networks that have not signed in to it before.
+const PER_ACCOUNT: u32 = 30;
+/// How long a network that signed in to an account is known to it.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
+/// Networks that are known, in all.
+const MOST_KNOWN: usize = 20_000;
 const RULE: Rule = Rule {
     free: 5,
     first_wait: Duration::from_secs(5),
@@ -23,15 +31,27 @@ const RULE: Rule = Rule {
     memory: Duration::from_secs(3_600),
 };
 
-/// Wrong passwords, by account and address and by address alone.
+/// Wrong passwords: by account and network, by network alone, and by account alone.
+///
+/// The first slows one guesser at one account, the second one guesser at many. The third slows many at one account. It
+/// must not shut the owner out, which is what somebody might want of it: so it does not count networks that signed in to
+/// the account within the last 30 days while the process runs, and because of the first it takes several hundred
+/// networks to keep it full. Accounts that do not exist are counted alike, so that none of them tells whether one does.
 pub(crate) struct LoginLimits {
     accounts: Attempts<(String, Network)>,
     addresses: PerMinute<Network>,
+    everywhere: PerMinute<String>,
+    known: Mutex<HashMap<(String, Network), Instant>>,
 }
 
 impl Default for LoginLimits {
     fn default() -> Self {
-        Self { accounts: Attempts::new(RULE), addresses: PerMinute::new(PER_ADDRESS) }
+        Self {
+            accounts: Attempts::new(RULE),
+            addresses: PerMinute::new(PER_ADDRESS),
+            everywhere: PerMinute::new(PER_ACCOUNT),
+            known: Mutex::default(),
+        }
     }
 }
 
@@ -39,6 +59,7 @@ impl LoginLimits {
     /// Forgets the failures of an account.
     pub(crate) fn unlock(&self, email: &str) {
         self.accounts.forget(|(account, _)| account == email);
+        self.everywhere.forget(email);
     }
 
     /// Begins an attempt at an account, from an address.
@@ -47,11 +68,34 @@ impl LoginLimits {
         let limited = |retry_after| ServiceError::RateLimited { retry_after };
         self.addresses.take(&network, now).map_err(limited)?;
         let account = (email.to_owned(), network);
-        if let Err(wait) = self.accounts.begin(&account, now) {
+        let stranger = !self.is_known(&account, now);
+        if stranger && let Err(wait) = self.everywhere.take(&account.0, now) {
             self.addresses.give_back(&network);
             return Err(limited(wait));
         }
-        Ok(Attempt { limits: self, account, counts: false })
+        if let Err(wait) = self.accounts.begin(&account, now) {
+            self.addresses.give_back(&network);
+            if stranger {
+                self.everywhere.give_back(&account.0);
+            }
+            return Err(limited(wait));
+        }
+        Ok(Attempt { limits: self, account, stranger, counts: false })
+    }
+
+    fn is_known(&self, account: &(String, Network), now: Instant) -> bool {
+        self.known.lock().get(account).is_some_and(|at| now.saturating_duration_since(*at) < KNOWN_FOR)
+    }
+
+    /// Remembers where an account was signed in to.
+    fn remember(&self, account: &(String, Network), now: Instant) {
+        let mut known = self.known.lock();
+        if known.len() >= MOST_KNOWN {
+            known.retain(|_, at| now.saturating_duration_since(*at) < KNOWN_FOR / 2);
+        }
+        if known.len() < MOST_KNOWN || known.contains_key(account) {
+            known.insert(account.clone(), now);
+        }
     }
 }
 
@@ -60,6 +104,8 @@ impl LoginLimits {
 pub(crate) struct Attempt<'a> {
     limits: &'a LoginLimits,
     account: (String, Network),
+    /// Counted for the account alone, too.
+    stranger: bool,
     counts: bool,
 }
 
@@ -72,8 +118,16 @@ impl Attempt<'_> {
     /// The password was right.
     pub(crate) fn succeeded(mut self) {
         self.limits.accounts.succeeded(&self.account);
-        self.limits.addresses.give_back(&self.account.1);
+        self.limits.remember(&self.account, Instant::now());
+        self.give_back();
         self.counts = true;
+    }
+
+    fn give_back(&self) {
+        self.limits.addresses.give_back(&self.account.1);
+        if self.stranger {
+            self.limits.everywhere.give_back(&self.account.0);
+        }
     }
 }
 
@@ -81,7 +135,7 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.counts {
             self.limits.accounts.undone(&self.account);
-            self.limits.addresses.give_back(&self.account.1);
+            self.give_back();
         }
     }
 }
@@ -109,8 +163,9 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::BadCredentials`] for a wrong password, an unknown or a disabled account alike;
-    /// [`ServiceError::RateLimited`] after five failures of an account from an address, each doubling the wait, or 20
-    /// failures a minute from an address.
+    /// [`ServiceError::RateLimited`] after five failures of an account from an address, each doubling the wait, 20
+    /// failures a minute from an address, or 30 failures a minute of an account from addresses that it was not signed in
+    /// to from before.
     pub async fn login(&self, ctx: &Ctx, email: &str, password: &str) -> Result<LoginOk, ServiceError> {
         // Longer than any e-mail there is: nothing to remember a failure by.
         let email = email.trim().to_lowercase();
@@ -156,6 +211,24 @@ mod tests {
         check("192.0.2.1", "::ffff:192.0.2.1", true);
         check("2001:db8::1", "2001:db8::2", true);
         check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
+
+    #[test]
+    fn many_networks_cannot_guess_at_one_account_and_its_owner_still_gets_in() {
+        let limits = LoginLimits::default();
+        let at = |a: u8, b: u8| Some(IpAddr::from([198, 51, a, b]));
+        limits.begin("owner@b.c", at(0, 1)).unwrap().succeeded();
+        for n in 0..30 {
+            limits.begin("owner@b.c", at(1, n)).unwrap().counts();
+        }
+        let check = |email: &str, peer: Option<IpAddr>, expect: bool| {
+            assert_eq!(limits.begin(email, peer).is_ok(), expect, "{email} {peer:?}");
+        };
+        check("owner@b.c", at(2, 1), false);
+        check("owner@b.c", at(0, 1), true);
+        check("other@b.c", at(2, 1), true);
+        limits.unlock("owner@b.c");
+        check("owner@b.c", at(2, 1), true);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::check::{Check, within_reach};
 use crate::counts::{check_step, within};
+use crate::reads::in_time;
 use crate::sources::MINUTE_NANOS;
 use crate::{Ctx, ServiceError, Services};
 use domain::api::{Aggregate, Extremes, MetricQuery, MetricResult, MetricSeries};
@@ -30,7 +31,7 @@ impl Services {
     /// Needs [`Permission::ReadEvents`].
     ///
     /// # Errors
-    /// `Invalid` for a wrong window, name or step, or more than 20 sources.
+    /// `Invalid` for a wrong window, name or step, or more than 20 sources; `Deadline`.
     pub async fn metrics(&self, ctx: &Ctx, query: MetricQuery) -> Result<MetricResult, ServiceError> {
         let tenant = ctx.require(Permission::ReadEvents)?;
         let range = within_reach(query.range, Timestamp::now());
@@ -40,6 +41,16 @@ impl Services {
         check_step(&mut check, range, query.step_secs, MOST_POINTS);
         check.number("sources", query.sources.len() as u64, 0..=MOST_SERIES as u64);
         check.done()?;
+        in_time(ctx, self.metrics_of(ctx, tenant, query, range)).await
+    }
+
+    async fn metrics_of(
+        &self,
+        ctx: &Ctx,
+        tenant: &TenantId,
+        query: MetricQuery,
+        range: TimeRange,
+    ) -> Result<MetricResult, ServiceError> {
         let zone = self.zone_of(tenant).await?;
         let step = query.step_secs.unwrap_or_else(|| step_for(range, USUAL_POINTS));
         let asked = Asked {

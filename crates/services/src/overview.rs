@@ -1,6 +1,7 @@
 //! The first screen.
 
 use crate::events::events;
+use crate::reads::in_time;
 use crate::sources::{MINUTE_NANOS, last_hour};
 use crate::{Ctx, ServiceError, Services};
 use domain::api::{Histogram, HistogramSeries, LiveTotals, Order, Overview, SourceCounts};
@@ -25,9 +26,13 @@ impl Services {
     /// What the first screen shows. Needs [`Permission::ReadEvents`].
     ///
     /// # Errors
-    /// As [`Ctx::require`].
+    /// As [`Ctx::require`]; `Deadline`.
     pub async fn overview(&self, ctx: &Ctx) -> Result<Overview, ServiceError> {
         let tenant = ctx.require(Permission::ReadEvents)?;
+        in_time(ctx, self.overview_of(ctx, tenant)).await
+    }
+
+    async fn overview_of(&self, ctx: &Ctx, tenant: &TenantId) -> Result<Overview, ServiceError> {
         let now = Timestamp::now();
         let zone = self.zone_of(tenant).await?;
         let history = rate_history(&self.live().totals_history(tenant), now);

@@ -117,6 +117,14 @@ pub(crate) async fn before_end<T>(
     }
 }
 
+/// Runs reads that stand in no line, as those of SQL do, until the request's end.
+pub(crate) async fn in_time<T>(
+    ctx: &Ctx,
+    read: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
+    before_end(&ctx.limit(), read).await?
+}
+
 impl Services {
     /// Runs a read in its turn, until the request's end.
     pub(crate) async fn read<T, E, F>(

@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::cursor::{Fingerprint, read_skip, write_skip};
+use crate::reads::in_time;
 use crate::{Ctx, ServiceError, Services, SourceListRequest};
 use domain::api::{LatestValue, Page, SourceInput, SourceState, SourceSummary};
 use domain::{Permission, SourceKey, TenantId, TimeRange, Timestamp};
@@ -52,13 +53,16 @@ impl Services {
             limit: request.limit,
             ..SourceFilter::default()
         };
-        let (rows, total) = match request.state {
-            None => self.sql().sources(tenant, &filter).await?,
-            Some(state) => self.sources_in_state(tenant, filter, state).await?,
-        };
-        let next = skip + rows.len() as u64;
-        let next_cursor = (next < total && !rows.is_empty()).then(|| write_skip(next, question));
-        Ok(Page { items: self.summaries(tenant, rows).await?, next_cursor, total })
+        in_time(ctx, async {
+            let (rows, total) = match request.state {
+                None => self.sql().sources(tenant, &filter).await?,
+                Some(state) => self.sources_in_state(tenant, filter, state).await?,
+            };
+            let next = skip + rows.len() as u64;
+            let next_cursor = (next < total && !rows.is_empty()).then(|| write_skip(next, question));
+            Ok(Page { items: self.summaries(tenant, rows).await?, next_cursor, total })
+        })
+        .await
     }
 
     /// Each source has its own interval, which no single bound can express: the store narrows, this decides.
@@ -100,8 +104,7 @@ impl Services {
     /// `NotFound("source")`.
     pub async fn source(&self, ctx: &Ctx, key: &SourceKey) -> Result<SourceSummary, ServiceError> {
         let tenant = ctx.require(Permission::ReadSources)?;
-        let row = self.source_row(tenant, key).await?;
-        self.summary(tenant, row).await
+        in_time(ctx, async { self.summary(tenant, self.source_row(tenant, key).await?).await }).await
     }
 
     /// Registers a source before its first event. Needs [`Permission::WriteSources`].
@@ -159,8 +162,11 @@ impl Services {
     /// `NotFound("source")`.
     pub async fn latest_values(&self, ctx: &Ctx, key: &SourceKey) -> Result<Vec<LatestValue>, ServiceError> {
         let tenant = ctx.require(Permission::ReadSources)?;
-        self.source_row(tenant, key).await?;
-        Ok(self.sql().latest_values(tenant, key).await?)
+        in_time(ctx, async {
+            self.source_row(tenant, key).await?;
+            Ok(self.sql().latest_values(tenant, key).await?)
+        })
+        .await
     }
 
     /// The names of a source's metrics, with dots. Needs [`Permission::ReadSources`].

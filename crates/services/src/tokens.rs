@@ -110,6 +110,21 @@ impl Services {
         rows.pop().map(|row| token_info(row, &makers)).ok_or_else(unknown)
     }
 
+    /// Removes a token that was ended before, so that what makes a new one at each start leaves no row a start.
+    /// Whoever still shows it is told that there is no such token. Needs [`Permission::IngestTokens`] or
+    /// [`Permission::ApiTokens`], as its kind is.
+    ///
+    /// # Errors
+    /// `NotFound("token")` where the tenant has none such, or it has not ended.
+    pub async fn remove_ended_token(&self, ctx: &Ctx, id: &str) -> Result<(), ServiceError> {
+        let tenant = ctx.require(Permission::IngestTokens)?;
+        let unknown = || ServiceError::NotFound { what: "token" };
+        let id = id.parse::<u64>().map_err(|_| unknown())?;
+        let row = self.sql().token(tenant, id).await?.ok_or_else(unknown)?;
+        ctx.require(needed(row.kind))?;
+        if self.sql().remove_ended_token(tenant, id).await? { Ok(()) } else { Err(unknown()) }
+    }
+
     async fn own_token(&self, tenant: &TenantId, id: u64) -> Result<TokenRow, ServiceError> {
         self.sql().token(tenant, id).await?.ok_or(ServiceError::NotFound { what: "token" })
     }

@@ -3,15 +3,15 @@
 use crate::catalog::Snapshot;
 use crate::column::number_column;
 use crate::error::failed;
-use crate::parallel::sums;
+use crate::parallel::{Cut, Piece, sums};
 use crate::scan::{Scan, Window};
 use domain::api::{Aggregate, Extremes};
 use domain::query::{Field, Query};
 use domain::{Level, SourceKey, TenantId, TimeRange, Timestamp};
 use std::collections::{HashMap, HashSet};
 use store::index::{IndexError, LevelCounts, NumericAggregation, NumericResult, NumericSeries, ReadLimit};
+use tantivy::DocId;
 use tantivy::columnar::StrColumn;
-use tantivy::{DocId, SegmentReader};
 
 /// Series times buckets that one answer may hold.
 const MAX_CELLS: usize = 1_000_000;
@@ -72,8 +72,9 @@ pub(crate) fn histogram(
         let scans = Scan::of_each(snapshots, tenant, query, range, limit)?;
         let sums = sums(
             &scans,
+            Cut::Large,
             || vec![0_u64; counts.len()],
-            |counts, scan, segment| count_segment(scan, segment, &buckets, counts),
+            |counts, piece| count_piece(piece, &buckets, counts),
         )?;
         for sum in sums {
             counts.iter_mut().zip(sum).for_each(|(count, more)| *count += more);
@@ -86,20 +87,15 @@ pub(crate) fn histogram(
     Ok(LevelCounts { by_level })
 }
 
-fn count_segment(
-    scan: &Scan<'_>,
-    segment: &SegmentReader,
-    buckets: &Buckets<'_>,
-    counts: &mut [u64],
-) -> Result<(), IndexError> {
-    let columns = segment.fast_fields();
+fn count_piece(piece: &Piece<'_>, buckets: &Buckets<'_>, counts: &mut [u64]) -> Result<(), IndexError> {
+    let columns = piece.segment.fast_fields();
     let ts = columns.i64("ts").map_err(failed)?;
     let level = columns.u64("level").map_err(failed)?;
     let mut times = [0_i64; tantivy::COLLECT_BLOCK_BUFFER_LEN];
     let mut levels = [0_u64; tantivy::COLLECT_BLOCK_BUFFER_LEN];
     // Events that stand together mostly fall into one bucket, so it is looked up only where it changes.
     let (mut bucket, mut from, mut to) = (0, i64::MAX, i64::MIN);
-    scan.each(segment, |docs| {
+    piece.scan.each_of(piece.segment, piece.docs.clone(), |docs| {
         ts.values.get_vals(docs, &mut times[..docs.len()]);
         level.values.get_vals(docs, &mut levels[..docs.len()]);
         for (at, level) in times.iter().zip(&levels).take(docs.len()) {

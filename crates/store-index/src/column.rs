@@ -38,9 +38,7 @@ impl Weight for ColumnTest {
             Self::Time { column, within } => within_column(reader.fast_fields().i64(column)?, within.clone()),
             Self::Rank { column, within } => within_column(reader.fast_fields().u64(column)?, within.clone()),
             Self::Has { bit } => {
-                // Two bits: the values that have the bit are few enough to name.
-                let having = (0..4_u64).filter(|v| v & bit != 0).collect::<Vec<_>>();
-                scorer(HasScan::new(reader.fast_fields().u64("has")?, having, reader.max_doc()))
+                scorer(HasScan::new(reader.fast_fields().u64("has")?, *bit, reader.max_doc()))
             }
             Self::Number { name, within } => match number_column(reader, name)? {
                 Some(column) => within_column(column, within.clone()),
@@ -215,24 +213,24 @@ impl<T: PartialOrd + Copy + Debug + Send + Sync + 'static> DocSet for RangeScan<
     }
 }
 
-/// Documents whose `has` is one of a few values.
+/// Documents whose `has` has a bit.
 struct HasScan {
     column: Column<u64>,
-    having: Vec<u64>,
+    bit: u64,
     doc: DocId,
     max_doc: DocId,
 }
 
 impl HasScan {
-    fn new(column: Column<u64>, having: Vec<u64>, max_doc: DocId) -> Self {
-        let mut scan = Self { column, having, doc: 0, max_doc };
+    fn new(column: Column<u64>, bit: u64, max_doc: DocId) -> Self {
+        let mut scan = Self { column, bit, doc: 0, max_doc };
         scan.find(0);
         scan
     }
 
     fn find(&mut self, from: DocId) -> DocId {
         self.doc = (from..self.max_doc)
-            .find(|doc| self.column.first(*doc).is_some_and(|v| self.having.contains(&v)))
+            .find(|doc| self.column.first(*doc).is_some_and(|v| v & self.bit != 0))
             .unwrap_or(TERMINATED);
         self.doc
     }

@@ -1,9 +1,9 @@
 //! An event on its way into tantivy: one buffer for all its text, and values that point into it.
 
-use crate::schema::{HAS_MESSAGE, HAS_RAW, Layout, NO_LEVEL, push_exact, push_name};
+use crate::schema::{Layout, NO_LEVEL, has, push_exact, push_name};
 use bytes::Bytes;
 use domain::event::StoredEvent;
-use domain::text::fold_into;
+use domain::text::{fold_into, tokenize};
 use domain::{EventId, EventKind};
 use std::ops::Range;
 use tantivy::schema::Field;
@@ -74,8 +74,9 @@ impl EventDoc {
         let source = self.keep(&event.source);
         let source_key = self.keep_with(|text| fold_into(&event.source, text));
         let level = event.level.map_or(NO_LEVEL, |level| u64::from(level.rank()));
-        let has = if event.message.is_some() { HAS_MESSAGE } else { 0 }
-            | if event.raw.is_some() { HAS_RAW } else { 0 };
+        // The message is the first value of `text`, so its words have the first positions.
+        let message_end = event.message.as_deref().filter(|_| !event.s.0.is_empty()).map(positions);
+        let has = has(event.message.is_some(), event.raw.is_some(), message_end);
         self.values.extend([
             (layout.tenant, Leaf::Term(tenant)),
             (layout.id, Leaf::Id),
@@ -154,6 +155,13 @@ impl EventDoc {
     fn part(&self, (from, to): Span) -> &str {
         &self.text[Range { start: from as usize, end: to as usize }]
     }
+}
+
+/// How many positions the words of a text take.
+fn positions(text: &str) -> u32 {
+    let mut end = 0;
+    tokenize(text, |token| end = token.position + 1);
+    end
 }
 
 /// The two bytes of an id that are its term: random ones, in UUIDv7 as in UUIDv8.

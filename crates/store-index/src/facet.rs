@@ -5,7 +5,7 @@ use crate::column::{as_numbers, named_columns, next_present};
 use crate::counts::{Cells, Counts, StringCounts, merge};
 use crate::document::KINDS;
 use crate::error::failed;
-use crate::parallel::sums;
+use crate::parallel::{Cut, Piece, sums};
 use crate::scan::{Scan, Window};
 use crate::schema::NO_LEVEL;
 use domain::api::{Facet, FacetValue, FieldInfo};
@@ -39,26 +39,31 @@ pub(crate) fn facets(
     limit: &ReadLimit,
 ) -> Result<Vec<Facet>, IndexError> {
     let FacetRequest { tenant, query, range, size } = *request;
+    let scans = Scan::of_each(snapshots, tenant, query, range, limit)?;
+    let tallies = match tally(&scans, Cut::Large, fields) {
+        // Counts are kept by piece: whole segments take less.
+        Err(IndexError::TooLarge(_)) => tally(&scans, Cut::Never, fields)?,
+        done => done?,
+    };
+    tallies.into_iter().map(|tally| tally.facet(size, limit)).collect()
+}
+
+/// Counts every field over all segments.
+fn tally(scans: &[Scan<'_>], cut: Cut, fields: &[String]) -> Result<Vec<Tally>, IndexError> {
     let cells = Cells::of_an_answer();
     let begin = || fields.iter().map(|field| Tally::new(field)).collect::<Vec<_>>();
-    let scans = Scan::of_each(snapshots, tenant, query, range, limit)?;
-    let mut sums =
-        sums(&scans, begin, |tallies, scan, segment| tally_segment(scan, segment, &cells, tallies))?
-            .into_iter();
+    let mut sums = sums(scans, cut, begin, |tallies, piece| tally_piece(piece, &cells, tallies))?.into_iter();
     let mut tallies = sums.next().unwrap_or_else(begin);
     for sum in sums {
         tallies.iter_mut().zip(sum).for_each(|(tally, more)| tally.add(more));
     }
-    tallies.into_iter().map(|tally| tally.facet(size, limit)).collect()
+    Ok(tallies)
 }
 
-fn tally_segment(
-    scan: &Scan<'_>,
-    segment: &SegmentReader,
-    cells: &Cells,
-    tallies: &mut [Tally],
-) -> Result<(), IndexError> {
-    let docs = scan.at_most(segment)? as usize;
+fn tally_piece(piece: &Piece<'_>, cells: &Cells, tallies: &mut [Tally]) -> Result<(), IndexError> {
+    let Piece { scan, segment, docs } = piece;
+    let among = docs.clone();
+    let docs = (scan.at_most(segment)? as usize).min(among.len());
     if docs == 0 {
         return Ok(());
     }
@@ -69,7 +74,7 @@ fn tally_segment(
         cells.take(taken)?;
         counters.push((counter, taken));
     }
-    scan.each(segment, |docs| {
+    scan.each_of(segment, among, |docs| {
         for ((counter, _), tally) in counters.iter_mut().zip(&mut *tallies) {
             counter.count(docs, &mut tally.others);
         }

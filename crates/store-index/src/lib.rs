@@ -24,6 +24,7 @@ mod export;
 mod facet;
 mod index;
 mod mark;
+mod message;
 mod options;
 mod page;
 mod parallel;

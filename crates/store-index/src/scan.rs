@@ -9,7 +9,7 @@ use crate::translate::{Translator, term};
 use domain::query::{Expr, Field, Query};
 use domain::text::query_terms;
 use domain::{TenantId, TimeRange};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use store::index::{IndexError, ReadLimit};
 use tantivy::query::{AllScorer, BooleanQuery, EnableScoring, Occur, Scorer, Weight, intersect_scorers};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, SegmentReader};
@@ -127,15 +127,31 @@ impl<'a> Scan<'a> {
     ///
     /// # Errors
     /// [`IndexError::Deadline`] once the limit has ended; what was visited is then a part.
-    pub fn each(&self, segment: &SegmentReader, mut visit: impl FnMut(&[DocId])) -> Result<(), IndexError> {
+    pub fn each(&self, segment: &SegmentReader, visit: impl FnMut(&[DocId])) -> Result<(), IndexError> {
+        self.each_of(segment, 0..segment.max_doc(), visit)
+    }
+
+    /// As [`Scan::each`], of some of the segment's documents.
+    pub fn each_of(
+        &self,
+        segment: &SegmentReader,
+        among: Range<DocId>,
+        mut visit: impl FnMut(&[DocId]),
+    ) -> Result<(), IndexError> {
         if self.limit.ended() {
             return Err(IndexError::Deadline);
         }
         let Some(mut docs) = self.scorer(segment)? else { return Ok(()) };
+        if docs.doc() < among.start {
+            docs.seek(among.start);
+        }
         let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
         let mut blocks = 0_u32;
         loop {
-            let found = docs.fill_buffer(&mut block);
+            let mut found = docs.fill_buffer(&mut block);
+            if block[..found].last().is_some_and(|doc| *doc >= among.end) {
+                found = block[..found].partition_point(|doc| *doc < among.end);
+            }
             visit(&block[..found]);
             blocks = blocks.wrapping_add(1);
             let last = found < block.len();
@@ -205,4 +221,71 @@ fn outside(range: TimeRange, received_since: i64) -> BooleanQuery {
 fn inside(range: TimeRange) -> RangeInclusive<i64> {
     let to = if range.to == TimeRange::ALL.to { i64::MAX } else { range.to.as_nanos().saturating_sub(1) };
     range.from.as_nanos()..=to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::EventDoc;
+    use crate::tokenizer::{NAME, TextTokenizer};
+    use domain::Level;
+    use domain::event::StoredEvent;
+    use std::collections::HashMap;
+    use store::index::conformance::corpus::{entry, plain, tenant};
+    use store::index::conformance::patient;
+    use tantivy::Index;
+    use tantivy::tokenizer::TextAnalyzer;
+
+    /// One segment of events of two tenants.
+    fn snapshot(events: u64) -> Snapshot {
+        let index = Index::create_in_ram(layout().schema.clone());
+        index.tokenizers().register(NAME, TextAnalyzer::from(TextTokenizer::default()));
+        let mut writer = index.writer_with_num_threads::<EventDoc>(1, 15_000_000).unwrap();
+        let mut offsets = HashMap::new();
+        for i in 0..events {
+            let message = ["bearing hot", "hot bearing", "error 7", "errors"][i as usize % 4];
+            let owner = if i % 5 == 0 { "t_second" } else { "t_first" };
+            let mut event = plain(owner, "pump-1", i, message);
+            event.level = Level::from_rank((i % 7) as u8);
+            let json = entry(&event, "30d", &mut offsets).record.payload;
+            let event = StoredEvent::parse(&json).unwrap();
+            writer.add_document(EventDoc::new(layout(), &event, json.clone())).unwrap();
+        }
+        writer.commit().unwrap();
+        Snapshot { searcher: index.reader().unwrap().searcher() }
+    }
+
+    #[test]
+    fn the_parts_of_a_segment_make_the_whole() {
+        let snapshot = snapshot(1_000);
+        let limit = patient();
+        for text in [
+            "",
+            "hot",
+            "\"bearing hot\"",
+            "hot OR errors",
+            "-error",
+            "err*",
+            "level>=warn",
+            "message:err*",
+            "message:hot",
+        ] {
+            let query = Query::parse(text).unwrap();
+            let window = Window::Inside(TimeRange::ALL);
+            let scan = Scan::new(&snapshot, &tenant(0), &query, window, &limit).unwrap();
+            let [segment] = scan.segments() else { panic!("one segment") };
+            let mut whole = Vec::new();
+            scan.each(segment, |docs| whole.extend_from_slice(docs)).unwrap();
+            assert!(!whole.is_empty(), "{text:?}");
+            for size in [1_000, 333, 64] {
+                let mut parts = Vec::new();
+                for from in (0..1_000).step_by(size) {
+                    let among = from..(from + size as u32).min(1_000);
+                    let visit = |docs: &[DocId]| parts.extend_from_slice(docs);
+                    scan.each_of(segment, among, visit).unwrap();
+                }
+                assert_eq!(parts, whole, "{text:?} in parts of {size}");
+            }
+        }
+    }
 }

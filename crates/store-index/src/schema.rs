@@ -7,8 +7,9 @@
 //! | `id_high`, `id_low`, `ts`, `received_at` | columns | order, windows |
 //! | `source` | column | facets, series |
 //! | `source_key` | term, folded | `source:` |
-//! | `level`, `kind`, `has` | small columns | counts, `level>=`, `kind:`, `message:*`, `raw:*` |
-//! | `text` | terms with positions | free text over `message` and every string |
+//! | `level`, `kind` | small columns | counts, `level>=`, `kind:` |
+//! | `has` | a small column: two bits, and above them where the message ends | `message:*`, `raw:*`, `message:` |
+//! | `text` | terms with positions; `message` first | free text over `message` and every string, `message:` |
 //! | `exact` | terms `name NUL folded value` | `field:value`, `field:pre*` |
 //! | `x` | terms `name` and `name NUL folded value` | names beyond the budget |
 //! | `f` | a column for each name and type | numbers, booleans, facets, `field:*`, charts |
@@ -34,6 +35,19 @@ pub(crate) const NO_LEVEL: u64 = domain::Level::ALL.len() as u64;
 pub(crate) const HAS_MESSAGE: u64 = 1;
 /// Bit of column `has`: there are original bytes.
 pub(crate) const HAS_RAW: u64 = 2;
+
+/// The value of column `has`. `message_end`: how many positions the words of the message take in `text`, where it has
+/// more than them.
+pub(crate) fn has(message: bool, raw: bool, message_end: Option<u32>) -> u64 {
+    let bits = if message { HAS_MESSAGE } else { 0 } | if raw { HAS_RAW } else { 0 };
+    bits | message_end.map_or(0, |end| (u64::from(end) + 1) << 2)
+}
+
+/// The first position in `text` after the message, from the value of column `has`; `None` where the message is all of
+/// the text. So it is, as far as can be told, in what was written before messages were searched by themselves.
+pub(crate) fn message_end(has: u64) -> Option<u32> {
+    u32::try_from((has >> 2).checked_sub(1)?).ok()
+}
 
 /// The schema and its fields.
 pub(crate) struct Layout {

@@ -2,6 +2,7 @@
 
 use crate::column::ColumnTest;
 use crate::document::{KINDS, id_term, kind_rank};
+use crate::message::InMessage;
 use crate::schema::{HAS_MESSAGE, HAS_RAW, Layout, push_exact, push_exact_prefix, push_name};
 use crate::verify::{Test, Verified};
 use domain::query::{Comparison, Expr, Field, as_bool, as_number};
@@ -81,13 +82,18 @@ impl Translator<'_> {
         let prefix = self.text_term(last);
         let expansions = self.expansions(&prefix);
         if expansions <= MAX_EXPANSIONS {
-            let mut query = PhrasePrefixQuery::new_with_offset(self.placed(terms));
+            let mut query = PhrasePrefixQuery::new_with_offset(self.placed(&without_gap(terms)));
             query.set_max_expansions(expansions);
             return Box::new(query);
         }
-        // Each word that the last may be would hold its positions in memory: read the few events instead.
-        let parts = vec![(Occur::Must, self.text(before, false)), (Occur::Must, term_prefix(prefix))];
-        self.verified(Box::new(BooleanQuery::new(parts)), Test::PhrasePrefix(terms.to_vec()))
+        self.read_phrase_prefix(before, last, Test::PhrasePrefix(terms.to_vec()))
+    }
+
+    /// Each word that the last may be would hold its positions in memory: the few events are read instead.
+    fn read_phrase_prefix(&self, before: &[QueryTerm], last: &QueryTerm, test: Test) -> Box<dyn Query> {
+        let last = term_prefix(self.text_term(last));
+        let parts = vec![(Occur::Must, self.text(before, false)), (Occur::Must, last)];
+        self.verified(Box::new(BooleanQuery::new(parts)), test)
     }
 
     /// How many terms of a segment start so, at most; counted no further than one above what is allowed.
@@ -132,7 +138,7 @@ impl Translator<'_> {
             Field::Level => {
                 ranks_within("level", Level::parse(&folded).into_iter().map(|level| u64::from(level.rank())))
             }
-            Field::Message => self.message(Test::Message(folded.clone()), &query_terms(value)),
+            Field::Message => self.in_message(&query_terms(value), false),
             Field::Ts | Field::ReceivedAt => match Timestamp::parse(value) {
                 Ok(at) => time(field, Comparison::Equal, at),
                 Err(_) => Box::new(EmptyQuery),
@@ -171,12 +177,7 @@ impl Translator<'_> {
                     .filter(|level| level.name().starts_with(&folded))
                     .map(|level| u64::from(level.rank())),
             ),
-            Field::Message => {
-                // The last term may go on in the message, so only those before it narrow down.
-                let terms = query_terms(prefix);
-                let sure = terms.len().saturating_sub(1);
-                self.message(Test::MessagePrefix(folded), &terms[..sure])
-            }
+            Field::Message => self.in_message(&query_terms(prefix), true),
             Field::Ts | Field::ReceivedAt | Field::Raw => Box::new(EmptyQuery),
             Field::Named(name) => {
                 let mut key = String::new();
@@ -189,10 +190,18 @@ impl Translator<'_> {
         }
     }
 
-    fn message(&self, test: Test, sure: &[QueryTerm]) -> Box<dyn Query> {
-        let has_message = Box::new(ColumnTest::Has { bit: HAS_MESSAGE });
-        let candidates = if sure.is_empty() { has_message as Box<dyn Query> } else { self.text(sure, false) };
-        self.verified(candidates, test)
+    /// Free text in the message alone.
+    fn in_message(&self, terms: &[QueryTerm], prefix: bool) -> Box<dyn Query> {
+        let Some((last, before)) = terms.split_last() else { return Box::new(EmptyQuery) };
+        let candidates = match (before, prefix) {
+            // Its words are gone through one by one, however many.
+            ([], true) => None,
+            (_, true) if self.expansions(&self.text_term(last)) > MAX_EXPANSIONS => {
+                return self.read_phrase_prefix(before, last, Test::MessagePhrasePrefix(terms.to_vec()));
+            }
+            _ => Some(self.text(terms, prefix)),
+        };
+        Box::new(InMessage { candidates, terms: self.placed(terms), prefix, limit: self.limit.clone() })
     }
 
     /// Those of the candidates that pass a test, where the read looks at all.
@@ -221,6 +230,20 @@ impl Translator<'_> {
     }
 }
 
+/// The same terms, and where a pair of syllables stands before the last one, its second syllable by itself as well:
+/// tantivy's prefix scorer takes the last term to follow the one before it at the next position.
+fn without_gap(terms: &[QueryTerm]) -> Vec<QueryTerm> {
+    let mut closed = terms.to_vec();
+    if let [.., before, last] = terms
+        && last.position > before.position + 1
+        && let Some(second) = before.term.chars().next_back()
+    {
+        let second = QueryTerm { term: second.to_string(), position: last.position - 1 };
+        closed.insert(terms.len() - 1, second);
+    }
+    closed
+}
+
 /// How many terms the last word of a phrase may stand for before events are read instead.
 const MAX_EXPANSIONS: u32 = 256;
 
@@ -243,7 +266,7 @@ fn term_prefix(prefix: Term) -> Box<dyn Query> {
 }
 
 /// The least string of bytes above all that start so; `None` where there is none.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

@@ -1,12 +1,11 @@
-//! Conditions that no term answers: the whole message, its start, an id, its start.
+//! Conditions that no term answers: an id, its start, phrases that go on in very many ways.
 //!
-//! A term for each whole message would cost more than all else in the index, and people seldom ask. So other
-//! conditions narrow the events down, and these look at what is left.
+//! Other conditions narrow the events down, and these look at what is left.
 
 use crate::stored::StoredJson;
 use domain::EventId;
 use domain::event::StoredEvent;
-use domain::text::{QueryTerm, contains, fold};
+use domain::text::{QueryTerm, contains};
 use std::sync::Arc;
 use store::index::ReadLimit;
 use tantivy::query::{ConstScorer, EnableScoring, Explanation, Query, Scorer, Weight};
@@ -18,12 +17,10 @@ use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError};
 pub(crate) enum Test {
     /// The id is this.
     Id(EventId),
-    /// The message, folded, is this.
-    Message(String),
-    /// The message, folded, starts so.
-    MessagePrefix(String),
     /// The terms stand next to each other in the message or in a string; the last may go on.
     PhrasePrefix(Vec<QueryTerm>),
+    /// The terms stand next to each other in the message; the last may go on.
+    MessagePhrasePrefix(Vec<QueryTerm>),
     /// The id's text, in lower case, starts so.
     IdPrefix(String),
 }
@@ -62,7 +59,7 @@ impl Weight for VerifiedWeight {
             Test::Id(_) | Test::IdPrefix(_) => {
                 Source::Ids(reader.fast_fields().u64("id_high")?, reader.fast_fields().u64("id_low")?)
             }
-            Test::Message(_) | Test::MessagePrefix(_) | Test::PhrasePrefix(_) => {
+            Test::PhrasePrefix(_) | Test::MessagePhrasePrefix(_) => {
                 Source::Events(reader.get_store_reader(4)?)
             }
         };
@@ -123,7 +120,7 @@ impl VerifiedDocs {
                 match test {
                     Test::Id(wanted) => id == *wanted,
                     Test::IdPrefix(prefix) => id.to_string().starts_with(prefix.as_str()),
-                    Test::Message(_) | Test::MessagePrefix(_) | Test::PhrasePrefix(_) => false,
+                    Test::PhrasePrefix(_) | Test::MessagePhrasePrefix(_) => false,
                 }
             }
             (Source::Events(store), test) => {
@@ -137,10 +134,7 @@ fn event_passes(json: &[u8], test: &Test) -> bool {
     let Ok(event) = StoredEvent::parse(json) else { return false };
     let message = event.message.as_deref();
     match test {
-        Test::Message(value) => message.is_some_and(|message| fold(message) == *value),
-        Test::MessagePrefix(prefix) => {
-            message.is_some_and(|message| fold(message).starts_with(prefix.as_str()))
-        }
+        Test::MessagePhrasePrefix(terms) => message.is_some_and(|message| contains(message, terms, true)),
         Test::PhrasePrefix(terms) => {
             let found = |text: &str| contains(text, terms, true);
             message.is_some_and(found)

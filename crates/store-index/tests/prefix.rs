@@ -19,9 +19,17 @@ async fn phrases_that_go_on_in_many_words() {
         entry(&plain("t_first", "pump-1", i, &message), "30d", &mut offsets)
     });
     assert_eq!(index.write(batch.collect()).await.unwrap().indexed, 1_000);
-    for (text, expect) in
-        [("\"unit n\"*", 500), ("\"unit n1\"*", 50), ("\"unit n11\"*", 5), ("n1*", 100), ("\"unit m\"*", 0)]
-    {
+    for (text, expect) in [
+        ("\"unit n\"*", 500),
+        ("\"unit n1\"*", 50),
+        ("\"unit n11\"*", 5),
+        ("n1*", 100),
+        ("\"unit m\"*", 0),
+        ("message:\"unit n\"*", 500),
+        ("message:\"unit n11\"*", 5),
+        ("message:n*", 1_000),
+        ("message:n1*", 100),
+    ] {
         let query = Query::parse(text).unwrap();
         let count = index.count(&tenant(0), query, TimeRange::ALL, patient()).await.unwrap();
         assert_eq!(count, expect, "{text}");

@@ -21,8 +21,8 @@
 //! **Retention** removes whole files, oldest first, never one that a group still needs.
 //!
 //! # Why files of our own and not a key-value store
-//! A general LSM store was the first choice (fjall; packed values of 1 MiB are fast enough). Segment files won because
-//! a log needs none of the rest: a record is written once instead of to a journal, a flushed table and its
+//! A general LSM store with packed values of 1 MiB would be fast enough. Segment files won because a log needs none of
+//! the rest: a record is written once instead of to a journal, a flushed table and its
 //! compactions; removing the oldest is removing a file; and after a full disk the log cuts off its own failed write and
 //! goes on, where such a store refuses every write until it is opened again.
 
@@ -38,6 +38,7 @@ mod meters;
 mod options;
 mod pack;
 mod queue;
+mod retention;
 mod segment;
 mod shelf;
 mod tail;

@@ -2,8 +2,10 @@
 
 use crate::SqlDatabase;
 use crate::dialect::{Merge, Upsert};
+use crate::fault::unreadable;
 use crate::migration;
-use crate::pool::{Row, Value, unreadable, values};
+use crate::row::Row;
+use crate::value::{Value, values};
 use async_trait::async_trait;
 use domain::api::Theme;
 use domain::{Lang, Role, TenantId, Timestamp};

@@ -9,9 +9,11 @@ use store::sql::SqlResult;
 
 /// The SQL store on one database; implements every trait of [`store::sql`].
 ///
-/// Rollups, extremes, arrivals and inflow are read on two connections of their own, so that charts never keep a login
-/// or a token waiting; each of their statements is stopped by SQLite after 30 s, and the call answers
+/// Rollups, extremes, arrivals and inflow are read on connections of their own, so that charts never keep a login
+/// or a token waiting; each of their statements is stopped by the database after 30 s, and the call answers
 /// [`store::sql::SqlError::Failed`]. A database in memory has one connection for everything, and no deadline.
+///
+/// A MySQL database may have many processes: what they write into each other's way is tried again.
 #[derive(Debug)]
 pub struct SqlDatabase {
     pub(crate) pool: Pool,
@@ -20,7 +22,10 @@ pub struct SqlDatabase {
 
 impl SqlDatabase {
     /// Opens `sqlite:///path/qgx.db`, making the file where it is not there, or `sqlite::memory:` for a database that
-    /// lives as long as this value. The schema is brought up by [`store::sql::Accounts::migrate`].
+    /// lives as long as this value; or `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, of MySQL 8.0, MariaDB 10.6 or a later
+    /// one, where the database must be there and the user may do anything in it. `?ssl-mode=VERIFY_IDENTITY` insists on
+    /// TLS and checks the server's certificate, `&ssl-ca=FILE` against this authority; without them TLS is used where
+    /// the server has it. The schema is brought up by [`store::sql::Accounts::migrate`].
     ///
     /// # Errors
     /// [`store::sql::SqlError::Schema`] where the database is newer than this program,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
-    #[cfg_attr(not(test), expect(dead_code, reason = "its text is checked now; its pool is not there yet"))]
+    /// MySQL and MariaDB: only what both take.
     MySql,
 }
 
@@ -19,6 +19,8 @@ pub(crate) enum Merge {
     Replace,
     /// Old plus new.
     Add,
+    /// Old plus new of doubles; none from then on where that is beyond what a double holds.
+    Sum,
     /// The lesser; one that is there before none.
     Least,
     /// The greater; one that is there before none.
@@ -39,7 +41,7 @@ impl Merge {
             Self::WithLater(column) | Self::TimeOfLeast(column) | Self::TimeOfGreatest(column) => {
                 Some(column)
             }
-            Self::Keep | Self::Replace | Self::Add | Self::Least | Self::Greatest => None,
+            Self::Keep | Self::Replace | Self::Add | Self::Sum | Self::Least | Self::Greatest => None,
         }
     }
 }
@@ -68,6 +70,15 @@ impl Dialect {
         match self {
             Self::Sqlite => 32_766,
             Self::MySql => 65_535,
+        }
+    }
+
+    /// What ends a read inside a transaction whose rows must stay as they are until it commits. SQLite's transactions
+    /// that write exclude each other.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::MySql => " FOR UPDATE",
         }
     }
 
@@ -133,6 +144,17 @@ impl Dialect {
             Merge::Keep => text.write_str(&was),
             Merge::Replace => text.write_str(&is),
             Merge::Add => write!(text, "{was} + {is}"),
+            Merge::Sum => match self {
+                Self::Sqlite => write!(text, "{was} + {is}"),
+                // Beyond it, MySQL refuses the statement. Halves can always be added.
+                Self::MySql => {
+                    let half = f64::MAX / 2.0;
+                    write!(
+                        text,
+                        "CASE WHEN ABS({was} / 2 + {is} / 2) > {half:e} THEN NULL ELSE {was} + {is} END"
+                    )
+                }
+            },
             Merge::Least => write!(text, "CASE WHEN {was} IS NULL OR {is} < {was} THEN {is} ELSE {was} END"),
             Merge::Greatest => {
                 write!(text, "CASE WHEN {was} IS NULL OR {is} > {was} THEN {is} ELSE {was} END")
@@ -169,6 +191,7 @@ mod tests {
         key: &["place", "minute"],
         columns: &[
             ("n", Merge::Add),
+            ("total", Merge::Sum),
             ("low_at", Merge::TimeOfLeast("low")),
             ("low", Merge::Least),
             ("label", Merge::Keep),
@@ -188,9 +211,10 @@ mod tests {
             Dialect::Sqlite,
             &READING,
             2,
-            "INSERT INTO reading (place, minute, n, low_at, low, label, value, at) \
-             VALUES (?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?) ON CONFLICT (place, minute) DO UPDATE SET \
+            "INSERT INTO reading (place, minute, n, total, low_at, low, label, value, at) \
+             VALUES (?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?) ON CONFLICT (place, minute) DO UPDATE SET \
              n = reading.n + excluded.n, \
+             total = reading.total + excluded.total, \
              low_at = CASE WHEN excluded.low < reading.low OR (excluded.low = reading.low AND excluded.low_at < \
              reading.low_at) THEN excluded.low_at ELSE reading.low_at END, \
              low = CASE WHEN reading.low IS NULL OR excluded.low < reading.low THEN excluded.low ELSE reading.low END, \
@@ -212,9 +236,11 @@ mod tests {
             Dialect::MySql,
             &READING,
             1,
-            "INSERT INTO reading (place, minute, n, low_at, low, label, value, at) VALUES (?,?,?,?,?,?,?,?) \
+            "INSERT INTO reading (place, minute, n, total, low_at, low, label, value, at) VALUES (?,?,?,?,?,?,?,?,?) \
              ON DUPLICATE KEY UPDATE \
              n = reading.n + VALUES(n), \
+             total = CASE WHEN ABS(reading.total / 2 + VALUES(total) / 2) > 8.988465674311579e307 THEN NULL ELSE \
+             reading.total + VALUES(total) END, \
              low_at = CASE WHEN VALUES(low) < reading.low OR (VALUES(low) = reading.low AND VALUES(low_at) < \
              reading.low_at) THEN VALUES(low_at) ELSE reading.low_at END, \
              low = CASE WHEN reading.low IS NULL OR VALUES(low) < reading.low THEN VALUES(low) ELSE reading.low END, \

@@ -1,11 +1,25 @@
 //! What is no longer kept: old minutes become hours, the rest goes. In short transactions, so that flushes get
 //! between them.
+//!
+//! By rows, on MySQL too, where partitions by time could be dropped at once:
+//!
+//! - minutes must become hours in the transaction that removes them, or a stop in between counts them twice; MySQL
+//!   commits by itself before and after `DROP PARTITION`. So every row is read and removed before its partition could
+//!   be dropped;
+//! - minutes and hours are placed by the event's own time, which may lie years back or ahead, and hours go by their
+//!   tenant's retention class: the rows of one period do not go together;
+//! - streams and given ids are unique without their time, and a partition's column must be in every unique key.
+//!
+//! Reads gain nothing from partitions either: the keys start with the series, and a window is one range of it.
 
 use crate::dialect::placeholders;
+use crate::fault::{Attempt, Fault, retrying};
 use crate::pipeline::{ROLLUP_HOURS, rollup_values};
-use crate::pool::{Pool, Row, Value, values};
+use crate::pool::Pool;
 use crate::rollups::{HOUR, hour_of};
+use crate::row::Row;
 use crate::sources::{IDS, minute_of};
+use crate::value::{Value, values};
 use domain::Timestamp;
 use std::collections::BTreeMap;
 use store::index::layout::Class;
@@ -16,8 +30,21 @@ const MINUTES: u32 = 20_000;
 /// Rows removed in one statement, about: those of the same time go together.
 const ROWS: u32 = 20_000;
 
+/// Everything that [`store::sql::Pipeline::expire`] says.
+pub(crate) async fn expire(
+    pool: &Pool,
+    minute_before: Timestamp,
+    arrivals_before: Timestamp,
+    ids_before: Timestamp,
+) -> SqlResult<u64> {
+    Ok(minutes_to_hours(pool, minute_before).await?
+        + hours(pool, Timestamp::now()).await?
+        + arrivals(pool, arrivals_before).await?
+        + seen(pool, ids_before).await?)
+}
+
 /// Folds minutes of hours that ended before an instant into those hours; answers how many minutes went.
-pub(crate) async fn minutes_to_hours(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
+async fn minutes_to_hours(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
     let before = hour_of(before);
     let mut gone = 0;
     let mut after = 0;
@@ -61,12 +88,17 @@ async fn fold_some(pool: &Pool, series: &[i64], before: i64) -> SqlResult<u64> {
     if pool.row(any, bound.clone()).await?.is_none() {
         return Ok(0);
     }
+    retrying(|| fold_once(pool, &condition, &bound)).await
+}
+
+async fn fold_once(pool: &Pool, condition: &str, bound: &[Value]) -> Attempt<u64> {
     let mut tx = pool.begin().await?;
     let select = format!(
-        "SELECT series_id, step_start, value_count, value_sum, min_value, min_ts, max_value, max_ts, last_value, \
-         last_ts FROM rollup_minutes WHERE {condition} ORDER BY series_id, step_start LIMIT {MINUTES}"
+        "SELECT series_id, step_start, value_count, value_sum, min_value, min_ts, max_value, max_ts, `last_value`, \
+         last_ts FROM rollup_minutes WHERE {condition} ORDER BY series_id, step_start LIMIT {MINUTES}{}",
+        tx.dialect().for_update()
     );
-    let rows = tx.rows(select, bound.clone()).await?;
+    let rows = tx.rows(select, bound.to_vec()).await?;
     let mut hours = BTreeMap::<(i64, i64), MetricPoint>::new();
     let mut end = (0, 0);
     for row in &rows {
@@ -81,7 +113,11 @@ async fn fold_some(pool: &Pool, series: &[i64], before: i64) -> SqlResult<u64> {
         "DELETE FROM rollup_minutes WHERE {condition} AND (series_id < ? OR (series_id = ? AND step_start <= ?))"
     );
     let until = values![end.0, end.0, end.1];
-    let gone = tx.run(delete, bound.into_iter().chain(until).collect()).await?;
+    let gone = tx.run(delete, bound.iter().cloned().chain(until).collect()).await?;
+    if gone != rows.len() as u64 {
+        // What was read is held, what was not there is not: a late minute came in between, and is in no hour yet.
+        return Err(Fault::Contended("a minute was added while its hour was folded".to_owned()));
+    }
     tx.commit().await?;
     Ok(gone)
 }
@@ -151,7 +187,7 @@ fn one_of(column: &str, count: usize) -> String {
 
 /// Drops hours that a tenant's retention class no longer covers at an instant. Those of a class or a tenant that is
 /// not known stay.
-pub(crate) async fn hours(pool: &Pool, now: Timestamp) -> SqlResult<u64> {
+async fn hours(pool: &Pool, now: Timestamp) -> SqlResult<u64> {
     let mut gone = 0;
     let mut after = 0;
     loop {
@@ -180,7 +216,7 @@ pub(crate) async fn hours(pool: &Pool, now: Timestamp) -> SqlResult<u64> {
 }
 
 /// Drops arrivals of minutes before an instant.
-pub(crate) async fn arrivals(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
+async fn arrivals(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
     let before = minute_of(before);
     let mut gone = 0;
     for row in pool.rows("SELECT DISTINCT tenant_key FROM source_ids", vec![]).await? {
@@ -203,7 +239,7 @@ pub(crate) async fn arrivals(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
 }
 
 /// Drops given ids and streams not seen since an instant.
-pub(crate) async fn seen(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
+async fn seen(pool: &Pool, before: Timestamp) -> SqlResult<u64> {
     let mut gone = 0;
     for (table, key) in [("given_ids", &["seen_at"]), ("streams", &["seen_until"])] {
         let among = (String::new(), &[][..]);

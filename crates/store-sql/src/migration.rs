@@ -1,8 +1,12 @@
 //! Brings the schema up to this program's.
 
 use crate::dialect::Dialect;
-use crate::pool::{Pool, values};
+use crate::mysql::{MySqlConnections, MySqlLock};
+use crate::pool::Pool;
+use crate::sqlite::SqliteConnections;
+use crate::value::{Value, values};
 use domain::Timestamp;
+use std::time::Duration;
 use store::sql::{SqlError, SqlResult};
 
 /// One step, from `migrations/<dialect>/`.
@@ -14,11 +18,18 @@ struct Migration {
 
 const SQLITE: &[Migration] =
     &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/sqlite/0001_initial.sql") }];
+const MYSQL: &[Migration] =
+    &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/mysql/0001_initial.sql") }];
+
+/// How long to wait for another process's migration before saying so.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often to wait.
+const WAITS: u32 = 30;
 
 fn migrations(dialect: Dialect) -> &'static [Migration] {
     match dialect {
         Dialect::Sqlite => SQLITE,
-        Dialect::MySql => &[],
+        Dialect::MySql => MYSQL,
     }
 }
 
@@ -50,30 +61,88 @@ pub(crate) async fn refuse_newer(pool: &Pool) -> SqlResult<()> {
     if found > needed { Err(SqlError::Schema { found, needed, remedy: NEWER }) } else { Ok(()) }
 }
 
-/// Runs the steps that are missing, each with its note in one transaction; answers the version reached.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name \
+                     VARCHAR(100) NOT NULL, applied_at BIGINT NOT NULL)";
+const DONE: &str = "SELECT 1 FROM schema_migrations WHERE version = ?";
+const NOTE: &str = "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)";
+
+impl Migration {
+    fn note(&self) -> Vec<Value> {
+        values![self.version, self.name, Timestamp::now()]
+    }
+
+    fn report(&self) {
+        tracing::info!(version = self.version, name = self.name, "brought the database schema up");
+    }
+
+    /// Its statements, without the comments before them.
+    fn statements(&self) -> impl Iterator<Item = &'static str> {
+        self.sql.split(";\n").map(uncommented).filter(|statement| !statement.is_empty())
+    }
+}
+
+fn uncommented(statement: &'static str) -> &'static str {
+    let mut rest = statement.trim_start();
+    while rest.starts_with("--") {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
+    }
+    rest.trim_end()
+}
+
+/// Runs the steps that are missing; answers the version reached.
 pub(crate) async fn migrate(pool: &Pool) -> SqlResult<i64> {
-    pool.run(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT \
-         NULL, applied_at BIGINT NOT NULL)",
-        vec![],
-        &[],
-    )
-    .await?;
+    match pool {
+        Pool::Sqlite(database) => migrate_at_once(pool, database).await?,
+        Pool::MySql(database) => migrate_alone(pool, database).await?,
+    }
+    Ok(newest(pool.dialect()))
+}
+
+/// SQLite: each step with its note in one transaction.
+async fn migrate_at_once(pool: &Pool, database: &SqliteConnections) -> SqlResult<()> {
+    pool.run(TABLE, vec![], &[]).await?;
     refuse_newer(pool).await?;
-    for step in migrations(pool.dialect()) {
-        let mut tx = pool.begin().await?;
+    for step in SQLITE {
+        let mut tx = database.begin().await?;
         // Asked inside the transaction: another process may have run it meanwhile.
-        let done =
-            tx.rows("SELECT 1 FROM schema_migrations WHERE version = ?", values![step.version]).await?;
-        if done.is_empty() {
+        if tx.rows(DONE.into(), values![step.version]).await?.is_empty() {
             tx.script(step.sql).await?;
-            let note = "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)";
-            tx.run(note, values![step.version, step.name, Timestamp::now()]).await?;
-            tracing::info!(version = step.version, name = step.name, "brought the database schema up");
+            tx.run(NOTE.into(), step.note()).await?;
+            step.report();
         }
         tx.commit().await?;
     }
-    Ok(newest(pool.dialect()))
+    Ok(())
+}
+
+/// MySQL: it commits each statement by itself, so one process at a time does it, holding a lock, and what an earlier
+/// attempt left half done is done to its end.
+async fn migrate_alone(pool: &Pool, database: &MySqlConnections) -> SqlResult<()> {
+    for _ in 0..WAITS {
+        if let Some(mut lock) = database.lock("migrate", PATIENCE).await? {
+            let done = migrate_under(pool, &mut lock).await;
+            lock.release().await;
+            return done;
+        }
+        tracing::info!("another process brings the database schema up; waiting for it");
+    }
+    let reason = format!("another process has been changing the schema for {:?}", PATIENCE * WAITS);
+    Err(SqlError::Failed(reason))
+}
+
+async fn migrate_under(pool: &Pool, lock: &mut MySqlLock) -> SqlResult<()> {
+    lock.change_schema(TABLE).await?;
+    refuse_newer(pool).await?;
+    for step in MYSQL {
+        if lock.rows(DONE, &values![step.version]).await?.is_empty() {
+            for statement in step.statements() {
+                lock.change_schema(statement).await?;
+            }
+            lock.rows(NOTE, &step.note()).await?;
+            step.report();
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -88,6 +157,31 @@ mod tests {
             let versions: Vec<_> = migrations(dialect).iter().map(|it| it.version).collect();
             assert_eq!(versions, (1..=i64::try_from(versions.len()).unwrap()).collect::<Vec<_>>());
         }
+        let names = |dialect| migrations(dialect).iter().map(|it| it.name).collect::<Vec<_>>();
+        assert_eq!(names(Dialect::Sqlite), names(Dialect::MySql));
+    }
+
+    #[test]
+    fn statements_are_told_apart() {
+        let check = |sql: &'static str, expect: &[&str]| {
+            let step = Migration { version: 1, name: "a", sql };
+            assert_eq!(step.statements().collect::<Vec<_>>(), expect);
+        };
+        check(
+            "-- x; y\n\n-- z\nCREATE a (\n    b -- c\n);\nDROP d;\n",
+            &["CREATE a (\n    b -- c\n)", "DROP d"],
+        );
+        check("DROP a;\n\n-- the end\n", &["DROP a"]);
+        let tables = |dialect| {
+            let statements = migrations(dialect).iter().flat_map(Migration::statements);
+            let mut names: Vec<_> = statements
+                .filter_map(|it| it.strip_prefix("CREATE TABLE ")?.split_once(' '))
+                .map(|(name, _)| name)
+                .collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(tables(Dialect::Sqlite), tables(Dialect::MySql));
     }
 
     #[tokio::test]

@@ -4,7 +4,9 @@
 //! names are written apart from, and before, the transaction that needs them.
 
 use crate::dialect::{Merge, Upsert, placeholders};
-use crate::pool::{Pool, Value, values};
+use crate::fault::retrying;
+use crate::pool::Pool;
+use crate::value::{Value, values};
 use domain::{SourceKey, TenantId};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -47,9 +49,12 @@ fn remember<K: std::hash::Hash + Eq>(cache: &mut LruCache<K, i64>, most: NonZero
 }
 
 async fn write(pool: &Pool, names: &Upsert, rows: Vec<Value>) -> SqlResult<()> {
-    let mut tx = pool.begin().await?;
-    tx.upsert(names, rows).await?;
-    tx.commit().await
+    retrying(async || {
+        let mut tx = pool.begin().await?;
+        tx.upsert(names, rows.clone()).await?;
+        tx.commit().await
+    })
+    .await
 }
 
 fn lost(what: &str) -> SqlError {
@@ -82,20 +87,23 @@ impl Names {
         if missing.is_empty() {
             return Ok(ids);
         }
-        let mut rows = Vec::new();
-        for (tenant, sources) in &missing {
-            for source in sources {
-                rows.extend(values![*tenant, *source]);
+        for (tenant, mut sources) in missing {
+            let mut found = source_ids(pool, tenant, &sources).await?;
+            let there: HashSet<&SourceKey> = found.iter().map(|(source, _)| source).collect();
+            let mut new: Vec<_> = sources.iter().copied().filter(|source| !there.contains(source)).collect();
+            if !new.is_empty() {
+                // Sorted, as every process writes them.
+                new.sort_unstable();
+                let rows = new.iter().flat_map(|source| values![tenant, *source]).collect();
+                write(pool, &SOURCE_IDS, rows).await?;
+                found.extend(source_ids(pool, tenant, &new).await?);
             }
-        }
-        write(pool, &SOURCE_IDS, rows).await?;
-        for (tenant, sources) in missing {
-            let found: HashMap<SourceKey, i64> =
-                source_ids(pool, tenant, &sources).await?.into_iter().collect();
-            for source in sources {
+            let found: HashMap<SourceKey, i64> = found.into_iter().collect();
+            let mut known = self.sources.lock();
+            for source in sources.drain(..) {
                 let id = *found.get(source).ok_or_else(|| lost("source"))?;
                 ids.insert((tenant, source), id);
-                remember(&mut self.sources.lock(), SOURCES, (tenant.clone(), source.clone()), id);
+                remember(&mut known, SOURCES, (tenant.clone(), source.clone()), id);
             }
         }
         Ok(ids)
@@ -119,26 +127,23 @@ impl Names {
         if missing.is_empty() {
             return Ok(ids);
         }
-        let mut rows = Vec::new();
-        for ((source, tenant), metrics) in &missing {
-            for metric in metrics {
-                rows.extend(values![*source, *metric, *tenant]);
-            }
-        }
-        write(pool, &SERIES_IDS, rows).await?;
         let mut found = HashMap::<SeriesName, i64>::new();
-        for ((source, _), metrics) in missing {
+        let mut new = Vec::new();
+        for ((source, tenant), metrics) in missing {
             let metrics: Vec<_> = metrics.into_iter().collect();
-            for chunk in metrics.chunks(NAMES) {
-                let mut sql =
-                    String::from("SELECT metric, series_id FROM series WHERE source_id = ? AND metric IN (");
-                placeholders(&mut sql, chunk.len());
-                sql.push(')');
-                let mut bound = values![source];
-                bound.extend(chunk.iter().map(|metric| Value::from(*metric)));
-                for row in pool.rows(sql, bound).await? {
-                    found.insert((source, row.text(0)?.into()), row.int(1)?);
-                }
+            read_series(pool, source, &metrics, &mut found).await?;
+            let unknown =
+                metrics.into_iter().filter(|metric| !found.contains_key(&(source, Box::from(*metric))));
+            new.extend(unknown.map(|metric| (source, metric, tenant)));
+        }
+        if !new.is_empty() {
+            // Sorted, as every process writes them.
+            new.sort_unstable();
+            let rows = new.iter().flat_map(|(source, metric, tenant)| values![*source, *metric, *tenant]);
+            write(pool, &SERIES_IDS, rows.collect()).await?;
+            for of_source in new.chunk_by(|one, other| one.0 == other.0) {
+                let metrics: Vec<_> = of_source.iter().map(|(_, metric, _)| *metric).collect();
+                read_series(pool, of_source[0].0, &metrics, &mut found).await?;
             }
         }
         for (id, (_, source, metric)) in ids.iter_mut().zip(&wanted) {
@@ -150,6 +155,27 @@ impl Names {
         found.into_iter().for_each(|(name, id)| remember(&mut known, SERIES, name, id));
         Ok(ids)
     }
+}
+
+/// The numbers of a source's metrics; those without one are absent.
+async fn read_series(
+    pool: &Pool,
+    source: i64,
+    metrics: &[&str],
+    found: &mut HashMap<SeriesName, i64>,
+) -> SqlResult<()> {
+    for chunk in metrics.chunks(NAMES) {
+        let mut sql =
+            String::from("SELECT metric, series_id FROM series WHERE source_id = ? AND metric IN (");
+        placeholders(&mut sql, chunk.len());
+        sql.push(')');
+        let mut bound = values![source];
+        bound.extend(chunk.iter().map(|metric| Value::from(*metric)));
+        for row in pool.rows(sql, bound).await? {
+            found.insert((source, row.text(0)?.into()), row.int(1)?);
+        }
+    }
+    Ok(())
 }
 
 /// The numbers of a tenant's sources; those without one are absent.

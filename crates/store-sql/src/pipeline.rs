@@ -3,13 +3,16 @@
 use crate::SqlDatabase;
 use crate::dialect::{Merge, Upsert, placeholders};
 use crate::expiry;
+use crate::fault::{Attempt, retrying};
 use crate::names::{self, SourceIds};
-use crate::pool::{Tx, Value, values};
+use crate::pool::Tx;
 use crate::rollups::{HOUR, hour_of};
 use crate::sources::{IDS, minute_of, search_text};
+use crate::value::{Value, values};
 use async_trait::async_trait;
 use domain::{SourceKey, TenantId, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 use store::broker::{Offset, Partition};
 use store::sql::pipeline::Flushed;
 use store::sql::{Flush, MetricPoint, Pipeline, SqlError, SqlResult, StreamPosition};
@@ -20,12 +23,13 @@ const OFFLINE_AFTER_SECS: u32 = 300;
 /// The columns of a rollup table but for its key.
 const ROLLUP: &[(&str, Merge)] = &[
     ("value_count", Merge::Add),
-    ("value_sum", Merge::Add),
+    ("value_sum", Merge::Sum),
     ("min_ts", Merge::TimeOfLeast("min_value")),
     ("min_value", Merge::Least),
     ("max_ts", Merge::TimeOfGreatest("max_value")),
     ("max_value", Merge::Greatest),
-    ("last_value", Merge::WithLater("last_ts")),
+    // Quoted, for MySQL 8 has a function of that name; SQLite reads its quotes too.
+    ("`last_value`", Merge::WithLater("last_ts")),
     ("last_ts", Merge::Greatest),
 ];
 const ROLLUP_MINUTES: Upsert =
@@ -75,6 +79,11 @@ const STREAMS: Upsert = Upsert {
 };
 const GIVEN_IDS: Upsert =
     Upsert { table: "given_ids", key: &["source_id", "given_id"], columns: &[("seen_at", Merge::Keep)] };
+const FIRST_OFFSETS: Upsert = Upsert {
+    table: "pipeline_offsets",
+    key: &["topic", "partition_no"],
+    columns: &[("next_offset", Merge::Keep)],
+};
 const OFFSETS: Upsert = Upsert {
     table: "pipeline_offsets",
     key: &["topic", "partition_no"],
@@ -103,21 +112,63 @@ enum Before {
     Applied,
 }
 
-/// A flush whose commit was answered by a broken connection is sent again; the offsets tell.
-async fn applied_before(tx: &mut Tx, topic: &str, offsets: &[(Partition, Offset)]) -> SqlResult<Before> {
-    let rows = tx
-        .rows("SELECT partition_no, next_offset FROM pipeline_offsets WHERE topic = ?", values![topic])
-        .await?;
-    let stored = rows
-        .iter()
-        .map(|row| Ok((row.small(0)?, row.count(1)?)))
-        .collect::<SqlResult<HashMap<Partition, Offset>>>()?;
-    let behind = |(partition, next): &(Partition, Offset)| stored.get(partition).is_some_and(|it| next <= it);
-    match offsets.iter().filter(|it| behind(it)).count() {
-        0 => Ok(Before::New),
-        all if all == offsets.len() => Ok(Before::Applied),
-        _ => Err(SqlError::Conflict("offset")),
+/// The stored offsets of some partitions. They stay as they are until the transaction ends: whoever else flushes one of
+/// them waits.
+async fn hold_offsets(
+    tx: &mut Tx,
+    topic: &str,
+    offsets: &[(Partition, Offset)],
+) -> Attempt<HashMap<Partition, Offset>> {
+    let mut sql = String::from(
+        "SELECT partition_no, next_offset FROM pipeline_offsets WHERE topic = ? AND partition_no IN (",
+    );
+    placeholders(&mut sql, offsets.len());
+    sql.push_str(") ORDER BY partition_no");
+    sql.push_str(tx.dialect().for_update());
+    let mut bound = values![topic];
+    bound.extend(offsets.iter().map(|(partition, _)| Value::from(*partition)));
+    let rows = tx.rows(sql, bound).await?;
+    Ok(rows.iter().map(|row| Ok((row.small(0)?, row.count(1)?))).collect::<SqlResult<_>>()?)
+}
+
+/// Whether a flush is new.
+///
+/// One whose commit was answered by a broken connection is sent again; its offsets tell. And one that does not begin
+/// where the stored offsets are comes from a writer that lost the partition: what lies between is another's, and would
+/// count twice. The rows of the offsets are held from here to the commit, so that of two writers one waits and then
+/// finds that it is late. A lease would not do more: its holder may be paused between the look at it and the commit.
+async fn applied_before(tx: &mut Tx, topic: &str, flush: &Flush) -> Attempt<Before> {
+    let mut stored = hold_offsets(tx, topic, &flush.offsets).await?;
+    let mut first: Vec<_> = flush.offsets.iter().filter(|(it, _)| !stored.contains_key(it)).collect();
+    if !first.is_empty() {
+        // What is not there cannot be held.
+        first.sort_unstable();
+        let rows = first.into_iter().flat_map(|(partition, _)| values![topic, *partition, 0_i64]);
+        tx.upsert(&FIRST_OFFSETS, rows.collect()).await?;
+        stored = hold_offsets(tx, topic, &flush.offsets).await?;
     }
+    let starts: HashMap<_, _> = flush.starts.iter().copied().collect();
+    let mut behind = 0;
+    for (partition, next) in &flush.offsets {
+        let stored = stored.get(partition).copied().unwrap_or(0);
+        if stored > 0 && *next <= stored {
+            behind += 1;
+        } else if starts.get(partition).is_some_and(|start| *start != stored) {
+            return Err(SqlError::Conflict("offset").into());
+        }
+    }
+    match behind {
+        0 => Ok(Before::New),
+        all if all == flush.offsets.len() => Ok(Before::Applied),
+        _ => Err(SqlError::Conflict("offset").into()),
+    }
+}
+
+/// A flush as rows, in the order of the tables' keys.
+struct Rows<'a> {
+    ids: SourceIds<'a>,
+    minutes: Vec<Value>,
+    latest: Vec<Value>,
 }
 
 impl SqlDatabase {
@@ -163,12 +214,40 @@ impl SqlDatabase {
     }
 }
 
-/// Writes what a batch adds to sources; answers those heard from for the first time.
-async fn write_sources(
-    tx: &mut Tx,
-    flush: &Flush,
-    ids: &SourceIds<'_>,
-) -> SqlResult<Vec<(TenantId, SourceKey)>> {
+/// What a batch adds to sources.
+struct Heard {
+    /// Heard from for the first time.
+    new: Vec<(TenantId, SourceKey)>,
+    /// Rows of the tenants' arrivals, not written yet: every process adds to the same ones, so that they are written
+    /// last, and held for the shortest time.
+    by_tenant: Vec<Value>,
+}
+
+impl SqlDatabase {
+    async fn flush_once(&self, topic: &str, flush: &Flush, rows: &Rows<'_>) -> Attempt<Flushed> {
+        let mut tx = self.pool.begin().await?;
+        if !flush.offsets.is_empty()
+            && let Before::Applied = applied_before(&mut tx, topic, flush).await?
+        {
+            return Ok(Flushed::default());
+        }
+        let heard = write_sources(&mut tx, flush, &rows.ids).await?;
+        tx.upsert(&ROLLUP_MINUTES, rows.minutes.clone()).await?;
+        tx.upsert(&LATEST_VALUES, rows.latest.clone()).await?;
+        tx.upsert(&STREAMS, stream_rows(flush, &rows.ids)).await?;
+        tx.upsert(&GIVEN_IDS, given_rows(flush, &rows.ids)).await?;
+        let offsets = &flush.offsets;
+        let offsets =
+            offsets.iter().flat_map(|(partition, next)| values![topic, *partition, *next]).collect();
+        tx.upsert(&OFFSETS, offsets).await?;
+        tx.upsert(&TENANT_ARRIVALS, heard.by_tenant).await?;
+        tx.commit().await?;
+        Ok(Flushed { new_sources: heard.new })
+    }
+}
+
+/// Writes what a batch adds to sources.
+async fn write_sources(tx: &mut Tx, flush: &Flush, ids: &SourceIds<'_>) -> Attempt<Heard> {
     let mut deltas: Vec<_> = flush.sources.iter().map(|it| (ids[&(&it.tenant, &it.source)], it)).collect();
     deltas.sort_unstable_by_key(|(id, _)| *id);
     let mut heard = HashSet::new();
@@ -226,8 +305,7 @@ async fn write_sources(
         .collect();
     tx.upsert(&SOURCES, rows).await?;
     tx.upsert(&SOURCE_ARRIVALS, by_source).await?;
-    tx.upsert(&TENANT_ARRIVALS, by_tenant).await?;
-    Ok(new_sources)
+    Ok(Heard { new: new_sources, by_tenant })
 }
 
 fn stream_rows(flush: &Flush, ids: &SourceIds<'_>) -> Vec<Value> {
@@ -255,23 +333,8 @@ impl Pipeline for SqlDatabase {
     async fn flush(&self, topic: &str, flush: &Flush) -> SqlResult<Flushed> {
         let ids = self.sources_of(flush).await?;
         let (minutes, latest) = self.metric_rows(flush, &ids).await?;
-        let mut tx = self.pool.begin().await?;
-        if !flush.offsets.is_empty()
-            && let Before::Applied = applied_before(&mut tx, topic, &flush.offsets).await?
-        {
-            return Ok(Flushed::default());
-        }
-        let new_sources = write_sources(&mut tx, flush, &ids).await?;
-        tx.upsert(&ROLLUP_MINUTES, minutes).await?;
-        tx.upsert(&LATEST_VALUES, latest).await?;
-        tx.upsert(&STREAMS, stream_rows(flush, &ids)).await?;
-        tx.upsert(&GIVEN_IDS, given_rows(flush, &ids)).await?;
-        let offsets = &flush.offsets;
-        let offsets =
-            offsets.iter().flat_map(|(partition, next)| values![topic, *partition, *next]).collect();
-        tx.upsert(&OFFSETS, offsets).await?;
-        tx.commit().await?;
-        Ok(Flushed { new_sources })
+        let rows = Rows { ids, minutes, latest };
+        retrying(|| self.flush_once(topic, flush, &rows)).await
     }
 
     async fn stream_position(&self, tenant: &TenantId, source: &SourceKey, stream: &str) -> SqlResult<u64> {
@@ -314,9 +377,10 @@ impl Pipeline for SqlDatabase {
         arrivals_before: Timestamp,
         ids_before: Timestamp,
     ) -> SqlResult<u64> {
-        Ok(expiry::minutes_to_hours(&self.pool, minute_before).await?
-            + expiry::hours(&self.pool, Timestamp::now()).await?
-            + expiry::arrivals(&self.pool, arrivals_before).await?
-            + expiry::seen(&self.pool, ids_before).await?)
+        // One process at a time: a second would wait for the first, row by row, and find nothing left.
+        let Some(lock) = self.pool.lock("expire", Duration::ZERO).await? else { return Ok(0) };
+        let gone = expiry::expire(&self.pool, minute_before, arrivals_before, ids_before).await;
+        lock.release().await;
+        gone
     }
 }

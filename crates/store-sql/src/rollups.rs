@@ -1,8 +1,10 @@
 //! Reads of rollups: minutes as long as they are kept, hours from before.
 
 use crate::dialect::placeholders;
-use crate::pool::{Pool, Row, Value, values};
+use crate::pool::Pool;
+use crate::row::Row;
 use crate::sources::{IDS, MINUTE, minute_of};
+use crate::value::{Value, values};
 use domain::api::Aggregate;
 use domain::{SourceKey, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +17,17 @@ const DAY: i64 = 24 * HOUR;
 
 /// Both tables, with the length of their steps.
 const TABLES: [(&str, i64); 2] = [("rollup_minutes", MINUTE), ("rollup_hours", HOUR)];
+
+/// The start of a row's step, of the shift and the length that are bound. Cast, as MySQL would take them for decimals;
+/// to SQLite it is the number it was.
+const STEP: &str = "step_start - ((step_start + CAST(? AS SIGNED)) % CAST(? AS SIGNED))";
+
+/// What sums are divided by before they are added up, and multiplied by after: MySQL makes a sum beyond what a double
+/// holds 0. A power of two, so that nothing is rounded.
+const SCALE: f64 = 4_294_967_296.0;
+
+/// The sum of a group of rows, divided; none where one of them has none.
+const SCALED_SUM: &str = "CASE WHEN COUNT(value_sum) = COUNT(*) THEN SUM(value_sum / 4294967296e0) END";
 
 /// The series a query is about.
 async fn series(pool: &Pool, query: &RollupQuery) -> SqlResult<HashMap<i64, SourceKey>> {
@@ -59,7 +72,7 @@ struct Step {
 
 impl Step {
     fn merge(&mut self, row: &Row) -> SqlResult<()> {
-        let (count, sum) = (row.count(2)?, row.opt_real(3)?);
+        let (count, sum) = (row.count(2)?, row.opt_real(3)?.map(|sum| sum * SCALE));
         let (min, max) = (row.real(4)?, row.real(5)?);
         let last = (row.real(6)?, row.int(7)?);
         if self.count == 0 {
@@ -105,18 +118,17 @@ pub(crate) async fn steps(pool: &Pool, query: &RollupQuery) -> SqlResult<Vec<(So
             // Only `last` needs the latest row of a step; the windowed read costs a sort.
             let rows = if query.aggregate == Aggregate::Last {
                 let sql = format!(
-                    "SELECT series_id, step, value_count, value_sum, min_value, max_value, last_value, last_ts FROM \
-                     (SELECT series_id, step_start - ((step_start + ?) % ?) AS step, value_count, value_sum, \
-                     min_value, max_value, last_value, last_ts, ROW_NUMBER() OVER (PARTITION BY series_id, \
-                     step_start - ((step_start + ?) % ?) ORDER BY last_ts DESC) AS place FROM {table} WHERE \
+                    "SELECT series_id, step, value_count, NULL, min_value, max_value, `last_value`, last_ts FROM (SELECT \
+                     series_id, {STEP} AS step, value_count, min_value, max_value, `last_value`, last_ts, ROW_NUMBER() \
+                     OVER (PARTITION BY series_id, {STEP} ORDER BY last_ts DESC) AS place FROM {table} WHERE \
                      {condition}) AS placed WHERE place = 1"
                 );
                 pool.chart_rows(sql, values![shift, step, shift, step].into_iter().chain(window).collect())
                     .await?
             } else {
                 let sql = format!(
-                    "SELECT series_id, step_start - ((step_start + ?) % ?) AS step, SUM(value_count), SUM(value_sum), \
-                     MIN(min_value), MAX(max_value), 0.0, 0 FROM {table} WHERE {condition} GROUP BY series_id, step"
+                    "SELECT series_id, {STEP} AS step, CAST(SUM(value_count) AS SIGNED), {SCALED_SUM}, MIN(min_value), \
+                     MAX(max_value), 0e0, 0 FROM {table} WHERE {condition} GROUP BY series_id, step"
                 );
                 pool.chart_rows(sql, values![shift, step].into_iter().chain(window).collect()).await?
             };
@@ -149,7 +161,7 @@ pub(crate) async fn extremes(
                      {column}_ts LIMIT 1"
                 );
                 let rows = pool.chart_rows(sql, window.clone()).await?;
-                rows.first().map(|row| Ok((row.real(0)?, row.time(1)?))).transpose()
+                rows.first().map(|row| SqlResult::Ok((row.real(0)?, row.time(1)?))).transpose()
             };
             if let Some(found) = first("ASC", "min").await? {
                 least = Some(least.filter(|it| (it.0, it.1) <= found).unwrap_or(found));

@@ -1,7 +1,8 @@
 //! Signed-in browsers.
 
 use crate::SqlDatabase;
-use crate::pool::{Row, values};
+use crate::row::Row;
+use crate::value::values;
 use async_trait::async_trait;
 use domain::Timestamp;
 use store::sql::{SessionRow, Sessions, SqlError, SqlResult};

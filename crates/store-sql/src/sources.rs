@@ -2,9 +2,11 @@
 
 use crate::SqlDatabase;
 use crate::dialect::placeholders;
+use crate::fault::{Attempt, retrying, unreadable};
 use crate::names;
-use crate::pool::{Row, Value, unreadable, values};
 use crate::rollups;
+use crate::row::Row;
+use crate::value::{Value, values};
 use async_trait::async_trait;
 use domain::api::LatestValue;
 use domain::{SourceKey, TenantId, TimeRange, Timestamp};
@@ -82,6 +84,28 @@ pub(crate) fn minute_of(at: Timestamp) -> i64 {
     at.as_nanos().div_euclid(MINUTE).saturating_mul(MINUTE)
 }
 
+impl SqlDatabase {
+    async fn delete_source_once(&self, tenant: &TenantId, key: &SourceKey) -> Attempt<()> {
+        let mut tx = self.pool.begin().await?;
+        let of_source = "SELECT s.series_id FROM series s JOIN source_ids k ON k.source_id = s.source_id WHERE \
+                         k.tenant_key = ? AND k.source_key = ?";
+        let series = tx.rows(of_source, values![tenant, key]).await?;
+        let series = series.iter().map(|row| Ok(Value::Int(row.int(0)?))).collect::<SqlResult<Vec<_>>>()?;
+        // Not by a subquery: MariaDB would run it for each latest value there is.
+        for chunk in series.chunks(IDS) {
+            let mut sql = String::from("DELETE FROM latest_values WHERE series_id IN (");
+            placeholders(&mut sql, chunk.len());
+            sql.push(')');
+            tx.run(sql, chunk.to_vec()).await?;
+        }
+        let gone = tx
+            .run("DELETE FROM sources WHERE tenant_key = ? AND source_key = ?", values![tenant, key])
+            .await?;
+        tx.commit().await?;
+        if gone == 0 { Err(SqlError::NotFound.into()) } else { Ok(()) }
+    }
+}
+
 #[async_trait]
 impl Sources for SqlDatabase {
     async fn create_source(&self, source: &SourceRow) -> SqlResult<()> {
@@ -136,15 +160,7 @@ impl Sources for SqlDatabase {
     }
 
     async fn delete_source(&self, tenant: &TenantId, key: &SourceKey) -> SqlResult<()> {
-        let mut tx = self.pool.begin().await?;
-        let of_source = "DELETE FROM latest_values WHERE series_id IN (SELECT s.series_id FROM series s JOIN source_ids \
-                         k ON k.source_id = s.source_id WHERE k.tenant_key = ? AND k.source_key = ?)";
-        tx.run(of_source, values![tenant, key]).await?;
-        let gone = tx
-            .run("DELETE FROM sources WHERE tenant_key = ? AND source_key = ?", values![tenant, key])
-            .await?;
-        tx.commit().await?;
-        if gone == 0 { Err(SqlError::NotFound) } else { Ok(()) }
+        retrying(|| self.delete_source_once(tenant, key)).await
     }
 
     async fn source(&self, tenant: &TenantId, key: &SourceKey) -> SqlResult<Option<SourceRow>> {
@@ -167,8 +183,8 @@ impl Sources for SqlDatabase {
     }
 
     async fn source_counts(&self, tenant: &TenantId, now: Timestamp) -> SqlResult<(u64, u64, u64)> {
-        let sql = "SELECT COUNT(*), COUNT(last_seen), COALESCE(SUM(CASE WHEN last_seen >= ? - offline_after_secs * \
-                   1000000000 THEN 1 ELSE 0 END), 0) FROM sources WHERE tenant_key = ?";
+        let sql = "SELECT COUNT(*), COUNT(last_seen), CAST(COALESCE(SUM(CASE WHEN last_seen >= CAST(? AS SIGNED) - \
+                   offline_after_secs * 1000000000 THEN 1 ELSE 0 END), 0) AS SIGNED) FROM sources WHERE tenant_key = ?";
         let Some(row) = self.pool.row(sql, values![now, tenant]).await? else { return Ok((0, 0, 0)) };
         let (all, seen, online) = (row.count(0)?, row.count(1)?, row.count(2)?);
         Ok((online, seen - online, all - seen))
@@ -180,7 +196,7 @@ impl Sources for SqlDatabase {
         sources: &[SourceKey],
         range: TimeRange,
     ) -> SqlResult<Vec<(SourceKey, Timestamp, u64)>> {
-        const SELECT: &str = "SELECT k.source_key, a.arrival_minute, SUM(a.events) FROM source_ids k JOIN \
+        const SELECT: &str = "SELECT k.source_key, a.arrival_minute, CAST(SUM(a.events) AS SIGNED) FROM source_ids k JOIN \
                               source_arrivals a ON a.source_id = k.source_id WHERE k.tenant_key = ? AND \
                               a.arrival_minute >= ? AND a.arrival_minute < ?";
         const ORDER: &str =

@@ -1,7 +1,9 @@
 //! Ingest and API tokens.
 
 use crate::SqlDatabase;
-use crate::pool::{Row, unreadable, values};
+use crate::fault::{Attempt, retrying, unreadable};
+use crate::row::Row;
+use crate::value::values;
 use async_trait::async_trait;
 use domain::api::TokenKind;
 use domain::{Role, SourceKey, TenantId, Timestamp};
@@ -48,6 +50,21 @@ fn token_row(row: &Row) -> SqlResult<TokenRow> {
         last_used_at: row.opt_time(12)?,
         last_used_peer: row.opt_text(13)?,
     })
+}
+
+impl SqlDatabase {
+    async fn touch_tokens_once(&self, uses: &[(u64, Timestamp, String)]) -> Attempt<()> {
+        // In the order of ids, as every process writes them: two that met would wait for each other.
+        let mut uses: Vec<_> = uses.iter().collect();
+        uses.sort_unstable_by_key(|(id, ..)| *id);
+        let mut tx = self.pool.begin().await?;
+        for (id, at, peer) in uses {
+            let sql = "UPDATE tokens SET last_used_at = ?, last_used_peer = ? WHERE token_id = ? AND (last_used_at IS \
+                       NULL OR last_used_at < ?)";
+            tx.run(sql, values![*at, peer.as_str(), *id, *at]).await?;
+        }
+        tx.commit().await
+    }
 }
 
 #[async_trait]
@@ -100,17 +117,16 @@ impl Tokens for SqlDatabase {
         if changed == 0 && self.token(tenant, id).await?.is_none() { Err(SqlError::NotFound) } else { Ok(()) }
     }
 
+    async fn remove_ended_token(&self, tenant: &TenantId, id: u64) -> SqlResult<bool> {
+        let sql = "DELETE FROM tokens WHERE token_id = ? AND tenant_key = ? AND revoked_at IS NOT NULL";
+        Ok(self.pool.run(sql, values![id, tenant], &[]).await? > 0)
+    }
+
     async fn touch_tokens(&self, uses: &[(u64, Timestamp, String)]) -> SqlResult<()> {
         if uses.is_empty() {
             return Ok(());
         }
-        let mut tx = self.pool.begin().await?;
-        for (id, at, peer) in uses {
-            let sql = "UPDATE tokens SET last_used_at = ?, last_used_peer = ? WHERE token_id = ? AND (last_used_at IS \
-                       NULL OR last_used_at < ?)";
-            tx.run(sql, values![*at, peer.as_str(), *id, *at]).await?;
-        }
-        tx.commit().await
+        retrying(|| self.touch_tokens_once(uses)).await
     }
 
     async fn revoked_since(&self, since: Timestamp, now: Timestamp) -> SqlResult<Vec<u64>> {

@@ -6,6 +6,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod memory;
+mod share;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use domain::{SourceKey, TenantId, Timestamp};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use share::{Membership, Share};
 
 /// A topic of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,6 +207,12 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Where a group stands in each partition of a topic.
     async fn lag(&self, group: &str, topic: Topic) -> Result<Vec<Lag>, BrokerError>;
+
+    /// Joins a group whose processes share the partitions of a topic. Where only one process can read, it has them all.
+    async fn join(&self, group: &str, topic: Topic) -> Result<Membership, BrokerError> {
+        let _ = group;
+        Ok(Membership::whole(self.partitions(topic)))
+    }
 
     /// Removes what is beyond age and size and consumed by every known group, and returns how many records went.
     /// Events that no group is known for stay; dead letters go by an age of their own, at least 30 days.

@@ -7,3 +7,5 @@
 pub mod broker;
 pub mod index;
 pub mod sql;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -27,7 +27,8 @@ function number(lang) {
 function options(host, given, onRange) {
   const [faint, line, ...strokes] = colours(host, ["--faint", "--line", ...tokens]);
   const format = number(given.lang);
-  const font = `500 11px ${getComputedStyle(host).fontFamily}`;
+  const narrow = matchMedia("(max-width: 760px)").matches;
+  const font = `500 ${narrow ? 12 : 11}px ${getComputedStyle(host).fontFamily}`;
   const axis = { stroke: faint, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
   const clock = new Intl.DateTimeFormat(given.lang, {
     timeZone: given.zone, month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
@@ -37,19 +38,20 @@ function options(host, given, onRange) {
     height: given.height,
     padding: [10, 12, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), given.zone),
-    fmtDate: (template) => uPlot.fmtDate(template.replaceAll("{h}:{mm}{aa}", "{HH}:{mm}").replaceAll("{h}{aa}", "{HH}:00").replaceAll("{M}/{D}/{YY}", "{YYYY}-{MM}-{DD}").replaceAll("{M}/{D}", "{M}/{D}")),
     cursor: { sync: { key: sync.key }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
-    legend: { live: true },
+    legend: { show: false },
     scales: { x: { time: true } },
-    axes: [{ ...axis, space: 70, size: 28 }, { ...axis, size: 52, values: (_, ticks) => ticks.map(format.axis) }],
+    axes: [{ ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map((x) => mark(x, step, given.zone)) }, { ...axis, size: narrow ? 46 : 52, values: (_, ticks) => ticks.map(format.axis) }],
     series: [
-      { value: (_, v) => (v == null ? "" : clock.format(v * 1e3)) },
+      {},
       ...given.series.map((one, i) => ({
         label: one.label, stroke: strokes[i % strokes.length], width: 1.5, spanGaps: false,
-        points: { show: given.x.length < 60 }, value: (_, v) => format.value(v),
+        points: { show: given.x.length < 60 },
       })),
     ],
     hooks: {
+      init: [(plot) => plot.over.append(tip())],
+      setCursor: [(plot) => point(plot, (x) => clock.format(x * 1e3), format.value)],
       setSelect: [
         (plot) => {
           if (plot.select.width < 4) return;
@@ -61,6 +63,47 @@ function options(host, given, onRange) {
       ],
     },
   };
+}
+
+// A mark on the time axis as the bars write theirs: the clock, the day at midnight, the month where they are far apart.
+function mark(seconds, step, zone) {
+  const at = uPlot.tzDate(new Date(seconds * 1e3), zone);
+  const two = (n) => String(n).padStart(2, "0");
+  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()];
+  if (step >= 2_419_200) return `${at.getFullYear()}-${two(at.getMonth() + 1)}`;
+  if (step >= 86_400 || clock.every((n) => n === 0)) return `${at.getMonth() + 1}/${at.getDate()}`;
+  return (step < 60 ? clock : clock.slice(0, 2)).map(two).join(":");
+}
+
+function tip() {
+  const box = document.createElement("div");
+  box.className = "tip";
+  box.hidden = true;
+  return box;
+}
+
+// What the crosshair is over, as the bars say it: in the page's own type and language.
+function point(plot, time, value) {
+  const box = plot.over.querySelector(".tip");
+  const { idx, left } = plot.cursor;
+  box.hidden = idx == null || left < 0;
+  if (box.hidden) return;
+  const when = document.createElement("b");
+  when.textContent = time(plot.data[0][idx]);
+  const rows = plot.series.slice(1).map((series, i) => {
+    const row = document.createElement("span");
+    const swatch = document.createElement("u");
+    swatch.className = "swatch";
+    swatch.style.background = series.stroke();
+    const number = document.createElement("i");
+    number.textContent = value(plot.data[i + 1][idx]);
+    row.append(swatch, series.label, number);
+    return row;
+  });
+  box.replaceChildren(when, ...rows);
+  const onLeft = left < plot.over.clientWidth * 0.6;
+  box.style.left = onLeft ? `${left + 10}px` : "";
+  box.style.right = onLeft ? "" : `${plot.over.clientWidth - left + 10}px`;
 }
 
 const data = (given) => [given.x, ...given.series.map((one) => one.values)];

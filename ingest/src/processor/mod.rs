@@ -19,10 +19,12 @@
 mod batch;
 mod dedupe;
 mod fetch;
+mod handle;
 pub mod hooks;
 mod live;
 mod prepare;
 mod retry;
+mod sharing;
 mod sinks;
 mod summary;
 mod tail;
@@ -30,6 +32,7 @@ mod tail;
 mod tests;
 mod upkeep;
 
+pub use handle::ProcessorHandle;
 pub use hooks::ProcessorHooks;
 pub use retry::RetryPolicy;
 
@@ -39,12 +42,13 @@ use fetch::Fetcher;
 use live::Live;
 use retry::{Failure, Retry, Stopped};
 use services::Stage;
+use sharing::{Sharing, Turn};
 use sinks::{Flight, IndexSink, SqlSink};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use store::broker::{Broker, Offset, Partition, Topic};
+use store::broker::{Broker, Membership, Offset, Partition, Topic};
 use store::index::EventIndex;
 use store::sql::SqlStore;
 use tail::TailSet;
@@ -104,7 +108,7 @@ pub struct ProcessorConfig {
     pub streams: usize,
     /// Waits between attempts on a failing store.
     pub retry: RetryPolicy,
-    /// How long a shutdown waits for batches on their way.
+    /// How long a shutdown may take where nobody says it.
     pub drain: Duration,
     /// How often expired things are dropped.
     pub expire_every: Duration,
@@ -134,7 +138,7 @@ impl Default for ProcessorConfig {
 pub struct Processor;
 
 impl Processor {
-    /// Starts consuming every partition of [`Topic::Events`]. Nothing here fails: a store that is down is waited for.
+    /// Starts consuming this process's share of [`Topic::Events`]: all of it where no other process reads. Nothing here fails: a store that is down is waited for.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -155,7 +159,12 @@ impl Processor {
             ),
         ];
         let pipeline = Pipeline {
-            retry: Retry { policy: config.retry, hooks: deps.hooks.clone(), abandon: abandon.clone() },
+            retry: Retry {
+                policy: config.retry,
+                hooks: deps.hooks.clone(),
+                abandon: abandon.clone(),
+                cut: abandon.clone(),
+            },
             deps,
             config,
             live,
@@ -163,36 +172,6 @@ impl Processor {
         };
         let batches = telemetry::spawn("processor", pipeline.keep_running());
         ProcessorHandle { stop, abandon, upkeep, drain, batches, beside }
-    }
-}
-
-/// A running processor. Dropping it leaves it running.
-#[derive(Debug)]
-pub struct ProcessorHandle {
-    stop: CancellationToken,
-    abandon: CancellationToken,
-    upkeep: CancellationToken,
-    drain: Duration,
-    batches: JoinHandle<()>,
-    beside: Vec<JoinHandle<()>>,
-}
-
-impl ProcessorHandle {
-    /// Reads no more, finishes the batches on their way, and ends. What a sink does not take within the drain time is
-    /// read again at the next start.
-    pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        if tokio::time::timeout(self.drain, &mut self.batches).await.is_err() {
-            tracing::warn!(
-                "batches on their way were not finished in time; they are read again at the next start"
-            );
-            self.abandon.cancel();
-            let _ = self.batches.await;
-        }
-        self.upkeep.cancel();
-        for task in self.beside {
-            let _ = task.await;
-        }
     }
 }
 
@@ -207,11 +186,24 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    /// Runs, and runs again from SQL's offsets where somebody else moved them.
+    /// Runs turn by turn, and runs again from SQL's offsets where somebody else moved them.
     async fn keep_running(self) {
-        loop {
-            match self.run().await {
-                Err(Stopped::Fenced) if !self.stop.is_cancelled() => {
+        let joined = tokio::select! {
+            joined = self.join() => joined,
+            () = self.stop.cancelled() => return,
+        };
+        let Ok(membership) = joined else { return };
+        let mut sharing = Sharing::of(membership);
+        while let Some(turn) = sharing.next(&self.stop, &self.retry.abandon).await {
+            let outcome = tokio::select! {
+                outcome = self.run(&turn) => outcome,
+                never = sharing.watch(&turn) => match never {},
+            };
+            match outcome {
+                _ if self.stop.is_cancelled() => return,
+                // The share was taken back; what was not finished is read again by whoever has it next.
+                _ if turn.stop.is_cancelled() => {}
+                Err(Stopped::Fenced) => {
                     metrics::counter!("qgx_processor_restarts_total").increment(1);
                     tracing::error!(
                         "the stored offsets were moved by another writer; starting again from them"
@@ -226,14 +218,25 @@ impl Pipeline {
         }
     }
 
-    /// Until told to stop and all that was read is done, or until a stage cannot go on.
-    async fn run(&self) -> Result<(), Stopped> {
+    async fn join(&self) -> Result<Membership, Stopped> {
+        let (broker, group) = (&self.deps.broker, &self.config.group);
+        let join = || async { broker.join(group, Topic::Events).await.map_err(Failure::from) };
+        self.retry.run(Stage::Broker, "the log", join).await
+    }
+
+    /// Until the turn is over or it is told to stop, and all that was read is done, or until a stage cannot go on.
+    async fn run(&self, turn: &Turn) -> Result<(), Stopped> {
+        if turn.partitions.is_empty() {
+            turn.stop.cancelled().await;
+            return Ok(());
+        }
         let offsets = tokio::select! {
-            offsets = self.resume() => offsets?,
-            () = self.stop.cancelled() => return Ok(()),
+            offsets = self.resume(&turn.partitions) => offsets?,
+            () = turn.stop.cancelled() => return Ok(()),
         };
-        let stop = self.stop.child_token();
-        let retry = Retry { abandon: self.retry.abandon.child_token(), ..self.retry.clone() };
+        let stop = turn.stop.child_token();
+        let retry =
+            Retry { abandon: turn.abandon.child_token(), cut: turn.abandon.clone(), ..self.retry.clone() };
         let chunks = self.fetch(&offsets, &stop, &retry);
         let (to_index, from_prepare) = mpsc::channel(1);
         let (to_sql, from_index) = mpsc::channel(1);
@@ -273,17 +276,18 @@ impl Pipeline {
         }
     }
 
-    /// SQL's offsets, of every partition; told to the log, so that its retention knows this group from the start.
-    async fn resume(&self) -> Result<HashMap<Partition, Offset>, Stopped> {
+    /// SQL's offsets, of each partition of the turn; told to the log, so that its retention knows this group from the
+    /// start.
+    async fn resume(&self, partitions: &[Partition]) -> Result<HashMap<Partition, Offset>, Stopped> {
         let stored = self
             .retry
             .run(Stage::Sql, "the database", || async {
                 self.deps.sql.offsets(Topic::Events.name()).await.map_err(Failure::from)
             })
             .await?;
-        let mut offsets: HashMap<_, _> =
-            (0..self.deps.broker.partitions(Topic::Events)).map(|partition| (partition, 0)).collect();
-        offsets.extend(stored);
+        let mut offsets: HashMap<_, _> = partitions.iter().map(|partition| (*partition, 0)).collect();
+        // Others read the rest.
+        offsets.extend(stored.into_iter().filter(|(partition, _)| partitions.contains(partition)));
         for (partition, next) in &offsets {
             self.retry
                 .run(Stage::Broker, "the log", || async {

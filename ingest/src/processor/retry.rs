@@ -59,8 +59,11 @@ impl<E> From<E> for Failure<E> {
 pub(crate) struct Retry {
     pub policy: RetryPolicy,
     pub hooks: Arc<dyn ProcessorHooks>,
-    /// Cancelled when the drain time of a shutdown is over.
+    /// Ends the attempts: the drain time of a shutdown is over, or another stage cannot go on.
     pub abandon: CancellationToken,
+    /// Ends even an attempt that is under way: the drain time of a shutdown is over. What the sink makes of such an
+    /// attempt does not matter: its offset is not committed.
+    pub cut: CancellationToken,
 }
 
 impl Retry {
@@ -73,7 +76,12 @@ impl Retry {
     ) -> Result<T, Stopped> {
         let mut failed = 0_u32;
         loop {
-            let error = match attempt().await {
+            let outcome = tokio::select! {
+                biased;
+                outcome = attempt() => outcome,
+                () = self.cut.cancelled() => return Err(Stopped::Abandoned),
+            };
+            let error = match outcome {
                 Ok(done) => {
                     if failed > 0 {
                         self.hooks.set_failing(stage, None);

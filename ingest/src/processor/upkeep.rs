@@ -27,7 +27,11 @@ pub(crate) async fn watch_lag(deps: Deps, group: Arc<str>, stop: CancellationTok
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match deps.broker.lag(&group, Topic::Events).await {
+        let lag = tokio::select! {
+            () = stop.cancelled() => return,
+            lag = deps.broker.lag(&group, Topic::Events) => lag,
+        };
+        match lag {
             Ok(lag) => {
                 let mut all = Backlog::default();
                 for of in lag {

@@ -46,8 +46,9 @@ pub struct Framer {
     skipping: Option<Skipping>,
 }
 
-#[derive(Debug)]
-struct Skipping {
+/// A frame over the limit that is being passed over.
+#[derive(Debug, Default)]
+pub(super) struct Skipping {
     beginning: Vec<u8>,
     length: u64,
     hash: Sha256,
@@ -57,17 +58,19 @@ struct Skipping {
 
 impl Skipping {
     fn new(remaining: Option<u64>) -> Self {
-        Self { beginning: Vec::new(), length: 0, hash: Sha256::new(), remaining }
+        Self { remaining, ..Self::default() }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    /// The next bytes of it.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
         let room = KEPT_OF_OVERSIZED - self.beginning.len();
         self.beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.length += bytes.len() as u64;
         self.hash.update(bytes);
     }
 
-    fn done(self) -> Oversized {
+    /// It has ended.
+    pub(super) fn done(self) -> Oversized {
         Oversized { beginning: self.beginning, length: self.length, sha256: self.hash.finalize().into() }
     }
 }

@@ -1,13 +1,15 @@
 //! The protocols of the port: how they begin, how they are framed, what a frame says.
-//!
-//! RELP, Lumberjack and PROXY have their place in [`detect::Opening`]; until they are spoken they are refused by name.
 
 pub mod detect;
+pub mod dialogue;
 pub mod frame;
 pub mod gelf;
 pub mod influx;
+pub mod lumberjack;
 pub mod plain;
+pub mod proxy;
 pub mod qgx;
+pub mod relp;
 pub mod syslog;
 
 use crate::record::{Draft, RecordError, charset, json, mask};
@@ -19,7 +21,7 @@ pub enum Framing {
     Newline,
     /// At a NUL.
     Nul,
-    /// After as many bytes as the count before it says.
+    /// After as many bytes as the count before it says: RFC 6587, or what a [`dialogue`] has.
     Counted,
     /// At a newline or a NUL: whichever comes first decides for the connection.
     NewlineOrNul,
@@ -40,14 +42,27 @@ pub enum Protocol {
     SyslogCounted,
     /// Influx line protocol, or plain text.
     Lines,
+    /// Syslog in RELP.
+    Relp,
+    /// JSON in Lumberjack v2.
+    Lumberjack,
     /// NDJSON by HTTP.
     Http,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: [Self; 7] =
-        [Self::Qgx, Self::Ndjson, Self::Gelf, Self::Syslog, Self::SyslogCounted, Self::Lines, Self::Http];
+    pub const ALL: [Self; 9] = [
+        Self::Qgx,
+        Self::Ndjson,
+        Self::Gelf,
+        Self::Syslog,
+        Self::SyslogCounted,
+        Self::Lines,
+        Self::Relp,
+        Self::Lumberjack,
+        Self::Http,
+    ];
 
     /// The name in metrics and on a source's page.
     pub fn name(self) -> &'static str {
@@ -57,6 +72,8 @@ impl Protocol {
             Self::Gelf => "gelf",
             Self::Syslog | Self::SyslogCounted => "syslog",
             Self::Lines => "lines",
+            Self::Relp => "relp",
+            Self::Lumberjack => "lumberjack",
             Self::Http => "http",
         }
     }
@@ -65,14 +82,14 @@ impl Protocol {
     pub fn framing(self) -> Framing {
         match self {
             Self::Gelf => Framing::Nul,
-            Self::SyslogCounted => Framing::Counted,
+            Self::SyslogCounted | Self::Relp | Self::Lumberjack => Framing::Counted,
             Self::Qgx | Self::Ndjson | Self::Syslog | Self::Lines | Self::Http => Framing::Newline,
         }
     }
 
     /// Whether it answers what is durable.
     pub fn acknowledged(self) -> bool {
-        matches!(self, Self::Qgx)
+        matches!(self, Self::Qgx | Self::Relp | Self::Lumberjack)
     }
 
     /// Reads a frame into a draft that was just begun.
@@ -98,7 +115,8 @@ impl Protocol {
         match self {
             Self::Ndjson | Self::Http => json::object(draft, text, json::Naming::Plain),
             Self::Gelf => gelf::read(draft, text),
-            Self::Syslog | Self::SyslogCounted => syslog::read(draft, text),
+            Self::Lumberjack => json::object(draft, text, json::Naming::Beats),
+            Self::Syslog | Self::SyslogCounted | Self::Relp => syslog::read(draft, text),
             Self::Qgx if text.trim_start().starts_with('{') => json::object(draft, text, json::Naming::Plain),
             Self::Qgx => plain::read(draft, text),
             Self::Lines => match influx::parse(text) {

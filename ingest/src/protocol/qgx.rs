@@ -1,5 +1,6 @@
 //! QGX lines: the acknowledged protocol of the port (DESIGN section 4).
 
+use crate::streams::RESERVED;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,11 @@ impl Hello {
             let length = stream.chars().count();
             if length == 0 || length > STREAM_CHARS || stream.chars().any(char::is_control) {
                 return Err(format!("stream must have 1 to {STREAM_CHARS} characters, none of them control"));
+            }
+            if let Some(reserved) = RESERVED.iter().find(|prefix| stream.starts_with(**prefix)) {
+                return Err(format!(
+                    "stream may not begin with {reserved}: such names are kept for QGX itself"
+                ));
             }
         }
         if let Some(source) = &hello.source {

@@ -17,6 +17,8 @@ pub enum Naming {
     Plain,
     /// GELF: additional fields start with an underscore, which is not part of the name.
     Gelf,
+    /// Beats (ECS): `host.name` names the host, and the fields that a person adds stand in `fields`, a credential too.
+    Beats,
 }
 
 /// Reads one JSON object.
@@ -61,9 +63,12 @@ impl Reading<'_> {
         let top = self.depth == 1;
         let name = match self.naming {
             Naming::Gelf if top => name.strip_prefix('_').unwrap_or(name),
-            Naming::Gelf | Naming::Plain => name,
+            Naming::Gelf | Naming::Plain | Naming::Beats => name,
         };
         if name == TOKEN_NAME && !top {
+            if self.naming == Naming::Beats && self.path == "fields/" {
+                self.credential(value);
+            }
             return Ok(());
         }
         match value.as_bytes().first() {
@@ -76,9 +81,20 @@ impl Reading<'_> {
                 if top {
                     self.draft.top_level(name, scalar)
                 } else {
+                    if self.naming == Naming::Beats && self.path == "host/" && name == "name" {
+                        self.draft.host_beside(scalar);
+                    }
                     self.with_path(name, |draft, path| draft.field(path, scalar))
                 }
             }
+        }
+    }
+
+    /// Only texts can be credentials.
+    fn credential(&mut self, value: &str) {
+        let mut kept = None;
+        if let Ok(Scalar::Text(text)) = scalar(value, &mut kept) {
+            self.draft.credential(text);
         }
     }
 

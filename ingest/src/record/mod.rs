@@ -4,13 +4,16 @@
 //! [`Limits`]; what breaks them is a [`RecordError`].
 
 pub mod arrival;
+pub mod batch;
 pub mod charset;
 pub mod draft;
 pub mod encode;
+mod envelope;
 pub mod json;
 pub mod mask;
 pub mod names;
 pub mod refuse;
+mod sections;
 pub mod stamp;
 pub mod wall;
 pub mod writer;
@@ -18,10 +21,11 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use batch::Batch;
 pub use draft::{Draft, Scalar};
 pub use names::NameBudget;
 pub use refuse::RecordError;
-pub use writer::{Batch, RecordWriter};
+pub use writer::RecordWriter;
 
 /// What a record may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

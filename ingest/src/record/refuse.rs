@@ -1,5 +1,6 @@
 //! Why a record is not taken.
 
+use domain::Lang;
 use std::borrow::Cow;
 
 /// A record that is not stored as an event: on QGX lines a `NACK`, elsewhere a dead letter.
@@ -66,5 +67,53 @@ impl RecordError {
             Self::Framing(_) => "framing",
             Self::IdentityChanged => "identity_changed",
         }
+    }
+
+    /// What is wrong, for people. The display is the English one.
+    pub fn message(&self, lang: Lang) -> String {
+        if lang == Lang::En {
+            return self.to_string();
+        }
+        match self {
+            // The parser's own words are English; where it stopped is what helps.
+            Self::InvalidJson(detail) => match detail.rsplit_once("column ") {
+                Some((_, column)) => format!("JSON이 아닙니다. {column}번째 바이트에서 읽기를 멈췄습니다."),
+                None => "JSON이 아닙니다.".to_owned(),
+            },
+            Self::NotAnObject => "JSON 객체가 아닙니다.".to_owned(),
+            Self::TooManyFields(most) => format!("필드가 {most}개를 넘습니다."),
+            Self::TooDeep(most) => format!("{most}단계보다 깊게 중첩되어 있습니다."),
+            Self::NameTooLong(most) => format!("필드 이름이 {most}바이트를 넘습니다."),
+            Self::FrameTooLarge { limit, length } => {
+                format!("{limit}바이트를 넘습니다. 센 데까지 {length}바이트입니다.")
+            }
+            Self::RecordTooLarge { limit, length } => {
+                format!("이벤트로 만들면 {limit}바이트를 넘습니다. {length}바이트입니다.")
+            }
+            Self::Truncated => "레코드 중간에 연결이 끊겼습니다.".to_owned(),
+            Self::Empty => "빈 줄입니다.".to_owned(),
+            Self::Framing(_) => "프레임의 길이나 구분자가 프로토콜과 다릅니다.".to_owned(),
+            Self::IdentityChanged => "한 연결의 토큰은 바꿀 수 없습니다.".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_it_in_their_language() {
+        fn check(error: &RecordError, ko: &str, en: &str) {
+            assert_eq!((error.message(Lang::Ko).as_str(), error.message(Lang::En).as_str()), (ko, en));
+        }
+        let json = serde_json::from_str::<serde_json::Value>("{\"a\":").unwrap_err().to_string();
+        check(
+            &RecordError::InvalidJson(json),
+            "JSON이 아닙니다. 5번째 바이트에서 읽기를 멈췄습니다.",
+            "not JSON: EOF while parsing a value at line 1 column 5",
+        );
+        check(&RecordError::NotAnObject, "JSON 객체가 아닙니다.", "expected a JSON object");
+        check(&RecordError::TooManyFields(256), "필드가 256개를 넘습니다.", "more than 256 fields");
     }
 }

@@ -1,72 +1,22 @@
 //! Section-5 JSON, written once into the buffer that goes to the broker.
 
 use super::arrival::{IdMaker, InstantText, received_now};
-use super::draft::{Class, Draft, Entry, Envelope};
+use super::batch::{Batch, Mark};
+use super::draft::{Class, Draft};
 use super::encode;
+use super::envelope::Envelope;
 use super::names::{NameBudget, NameGate};
+use super::sections::{BEYOND, write_beyond, write_section};
 use super::{Limits, RecordError, mask};
 use base64::Engine;
 use bytes::{BufMut, BytesMut};
 use domain::{EventId, SourceKey, TenantId, Timestamp, Zone};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::broker::{NewRecord, Origin, Route};
-
-/// Bytes of memory a record takes beside its JSON.
-pub const RECORD_OVERHEAD: usize = 128;
+use store::broker::{Origin, Route};
 
 /// The longest JSON of a record: topics allow 8 MiB, with what stands around it.
 pub const RECORD_BYTES: usize = (8 << 20) - (64 << 10);
-
-/// Records on their way to the broker, their JSON in one buffer.
-#[derive(Debug, Default)]
-pub struct Batch {
-    json: BytesMut,
-    marks: Vec<Mark>,
-}
-
-#[derive(Debug)]
-struct Mark {
-    end: usize,
-    route: Arc<Route>,
-    origin: Origin,
-}
-
-impl Batch {
-    /// How many records.
-    pub fn len(&self) -> usize {
-        self.marks.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.marks.is_empty()
-    }
-
-    /// Bytes of memory it takes.
-    pub fn weight(&self) -> usize {
-        self.json.len() + self.marks.len() * RECORD_OVERHEAD
-    }
-
-    /// Makes room for about this many bytes of JSON.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.json.reserve(bytes);
-    }
-
-    /// The records, each sharing the one buffer.
-    pub fn into_records(self, token: u64) -> Vec<NewRecord> {
-        let mut json = self.json.freeze();
-        let mut start = 0;
-        self.marks
-            .into_iter()
-            .map(|mark| {
-                let payload = json.split_to(mark.end - start);
-                start = mark.end;
-                NewRecord { route: mark.route, origin: mark.origin, token, payload }
-            })
-            .collect()
-    }
-}
 
 /// What a record is written under.
 #[derive(Debug, Clone)]
@@ -321,145 +271,5 @@ impl RecordWriter {
     }
 }
 
-/// The hash of entries that go to `x`.
-const BEYOND: u64 = u64::MAX;
-
-/// Whether an entry's values stand with the first of its name, which is written at `first`.
-fn shares(entry: &Entry, first: usize) -> bool {
-    entry.same_as == Some(first)
-}
-
-fn write_section(draft: &Draft, class: Class, section: &[u8; 1], out: &mut BytesMut) {
-    let mut open = false;
-    for (index, entry) in draft.entries.iter().enumerate() {
-        if entry.class != class || entry.taken || entry.same_as.is_some() {
-            continue;
-        }
-        if open {
-            out.put_u8(b',');
-        } else {
-            out.put_slice(&[b',', b'"', section[0], b'"', b':', b'{']);
-            open = true;
-        }
-        encode::string(out, &draft.names[entry.name.clone()]);
-        out.put_u8(b':');
-        if !entry.more && !entry.many {
-            out.put_slice(&draft.values[entry.value.clone()]);
-            continue;
-        }
-        out.put_u8(b'[');
-        out.put_slice(&draft.values[entry.value.clone()]);
-        if entry.more {
-            for other in draft.entries[index + 1..].iter().filter(|other| shares(other, index)) {
-                out.put_u8(b',');
-                out.put_slice(&draft.values[other.value.clone()]);
-            }
-        }
-        out.put_u8(b']');
-    }
-    if open {
-        out.put_u8(b'}');
-    }
-}
-
-/// `x`: names beyond the budget, as `name=value`.
-fn write_beyond(draft: &Draft, out: &mut BytesMut) {
-    out.put_slice(b",\"x\":[");
-    let mut open = false;
-    for (first, head) in draft.entries.iter().enumerate().filter(|(_, e)| e.taken && e.hash == BEYOND) {
-        let name = draft.names[head.name.clone()].replace('=', "_");
-        let of_name =
-            draft.entries.iter().enumerate().filter(|(i, e)| *i == first || shares(e, first)).map(|(_, e)| e);
-        for entry in of_name {
-            for value in values_of(draft, entry) {
-                if open {
-                    out.put_u8(b',');
-                }
-                open = true;
-                out.put_u8(b'"');
-                encode::escape(out, &name);
-                out.put_u8(b'=');
-                let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(&value);
-                out.put_slice(inner.as_bytes());
-                out.put_u8(b'"');
-            }
-        }
-    }
-    out.put_u8(b']');
-}
-
-/// The JSON texts of an entry's values.
-fn values_of(draft: &Draft, entry: &Entry) -> Vec<String> {
-    let text = String::from_utf8_lossy(&draft.values[entry.value.clone()]).into_owned();
-    if !entry.many {
-        return vec![text];
-    }
-    let list = format!("[{text}]");
-    serde_json::from_str::<Vec<&serde_json::value::RawValue>>(&list)
-        .map(|items| items.iter().map(|item| item.get().to_owned()).collect())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
-pub mod testing {
-    //! What a frame becomes, as text.
-
-    use super::*;
-    use crate::protocol::Protocol;
-    use crate::record::RecordError;
-    use serde_json::{Value, json};
-
-    /// A writer for records of a tenant in Seoul.
-    pub fn writer(limits: Limits, bound: Option<&str>) -> RecordWriter {
-        let home = Home {
-            tenant: TenantId::new("t_test").unwrap(),
-            class: "30d".into(),
-            group: 1,
-            bound: bound.map(|source| SourceKey::new(source).unwrap()),
-            fallback: SourceKey::new("peer").unwrap(),
-            protocol: "test".into(),
-        };
-        let names = Arc::new(NameBudget::new(limits.names_per_day));
-        RecordWriter::new(limits, Zone::named("Asia/Seoul").unwrap(), true, home, names)
-    }
-
-    /// The event a frame becomes, arrived on 2026-11-22T04:00:00Z, checked for what every event has.
-    pub fn event(writer: &mut RecordWriter, protocol: Protocol, frame: &[u8]) -> Result<Value, RecordError> {
-        let received_at = Timestamp::parse("2026-11-22T04:00:00Z").unwrap();
-        writer.begin_at(received_at);
-        protocol.read(frame, &mut writer.draft)?;
-        let mut batch = Batch::default();
-        writer.finish(Place::Unmarked, &mut batch)?;
-        let record = batch.into_records(7).remove(0);
-        let stored = domain::event::StoredEvent::parse(&record.payload)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&record.payload)));
-        assert_eq!((&*stored.tenant, &*stored.source), ("t_test", record.route.source.as_str()));
-        assert_eq!(stored.received_at, received_at);
-        Ok(serde_json::from_slice(&record.payload).unwrap())
-    }
-
-    /// Compares without what every event has: id, tenant, arrival, and where they are the default, time and source.
-    #[track_caller]
-    pub fn compare(mut got: Value, expect: &str) {
-        let arrival = got["received_at"].clone();
-        let object = got.as_object_mut().unwrap();
-        for name in ["id", "tenant", "received_at"] {
-            object.remove(name).unwrap();
-        }
-        if object["ts"] == arrival {
-            object.remove("ts");
-        }
-        if object["source"] == json!("peer") {
-            object.remove("source");
-        }
-        let expect: Value = serde_json::from_str(expect).unwrap();
-        assert_eq!(got, expect, "\n   got {got}\nexpect {expect}");
-    }
-
-    /// A frame, and the event it becomes.
-    #[track_caller]
-    pub fn check(protocol: Protocol, frame: impl AsRef<[u8]>, expect: &str) {
-        let got = event(&mut writer(Limits::default(), None), protocol, frame.as_ref());
-        compare(got.unwrap(), expect);
-    }
-}
+pub mod testing;

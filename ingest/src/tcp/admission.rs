@@ -23,7 +23,8 @@ struct Open {
 #[derive(Debug)]
 pub struct Place {
     admission: Admission,
-    address: IpAddr,
+    /// `None`: a proxy's, which stands for many.
+    address: Option<IpAddr>,
 }
 
 impl Admission {
@@ -34,17 +35,45 @@ impl Admission {
 
     /// A place for a connection, where there is one.
     pub fn enter(&self, address: IpAddr) -> Option<Place> {
+        let mut place = self.enter_proxy()?;
+        place.stand_for(address).then_some(place)
+    }
+
+    /// A place for a connection of a proxy: of whose address it is, is yet to be said.
+    pub fn enter_proxy(&self) -> Option<Place> {
         let mut open = self.open.lock();
         if open.all >= self.most {
             return None;
         }
+        open.all += 1;
+        drop(open);
+        Some(Place { admission: self.clone(), address: None })
+    }
+}
+
+impl Place {
+    /// Counts for an address. False where that has too many.
+    pub fn stand_for(&mut self, address: IpAddr) -> bool {
+        let mut open = self.admission.open.lock();
         let count = open.by_address.entry(address).or_default();
-        if *count >= self.most_per_address {
-            return None;
+        if *count >= self.admission.most_per_address {
+            return false;
         }
         *count += 1;
-        open.all += 1;
-        Some(Place { admission: self.clone(), address })
+        open.leave(self.address.replace(address));
+        true
+    }
+}
+
+impl Open {
+    fn leave(&mut self, address: Option<IpAddr>) {
+        let Some(address) = address else { return };
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
     }
 }
 
@@ -52,12 +81,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.admission.open.lock();
         open.all -= 1;
-        if let Some(count) = open.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
+        open.leave(self.address);
     }
 }
 
@@ -76,5 +100,16 @@ mod tests {
         assert!(admission.enter(b).is_none());
         drop(first);
         assert!(admission.enter(b).is_some());
+    }
+
+    #[test]
+    fn a_proxy_stands_for_many() {
+        let admission = Admission::new(3, 1);
+        let (a, b): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let mut places: Vec<_> = (0..3).filter_map(|_| admission.enter_proxy()).collect();
+        assert!(admission.enter_proxy().is_none() && places.len() == 3);
+        assert!(places[0].stand_for(a) && places[1].stand_for(b) && !places[2].stand_for(a));
+        drop(places);
+        assert!(admission.enter(a).is_some());
     }
 }

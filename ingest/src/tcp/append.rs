@@ -14,8 +14,8 @@ use tokio::time::Instant;
 pub struct Receipt {
     /// Whether all of it is.
     pub result: Result<(), BrokerError>,
-    /// `NACK` lines, in order.
-    pub nacks: BytesMut,
+    /// What is owed for it, in order.
+    pub answers: BytesMut,
     /// Everything up to here is settled.
     pub last_seq: u64,
     /// Lines it had.
@@ -34,13 +34,13 @@ pub fn append(
     share: Option<Share>,
     retry: bool,
 ) -> BoxFuture<'static, Receipt> {
-    let Pending { batch, letters, nacks, last_seq, lines, .. } = pending;
+    let Pending { batch, letters, answers, last_seq, lines, .. } = pending;
     let since = Instant::now();
     let events = append_to(&broker, Topic::Events, batch.into_records(token), retry);
     let letters = append_to(&broker, Topic::DeadLetters, letters, retry);
     async move {
         let (events, letters) = futures::join!(events, letters);
-        Receipt { result: events.and(letters), nacks, last_seq, lines, since, _share: share }
+        Receipt { result: events.and(letters), answers, last_seq, lines, since, _share: share }
     }
     .boxed()
 }

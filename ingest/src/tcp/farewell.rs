@@ -1,17 +1,21 @@
 //! How a connection is told that it is over, so that it gets to read it.
 
 use super::Port;
-use super::opening::NoEntry;
+use super::no_entry::{Answer, NoEntry};
 use super::replies::Replies;
 use super::transport::Transport;
 use crate::access::RefusalCode;
 use crate::facts;
+use crate::protocol::{Protocol, relp};
 use bytes::BytesMut;
 use domain::Timestamp;
 use domain::api::Refusal;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// What is wrong at the end of a connection: code, message, when to come again.
+pub type LastError = (&'static str, String, Option<Duration>);
 
 /// How long the last answer may take to be written.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
@@ -38,13 +42,36 @@ pub async fn turn_away(port: &Port, peer: IpAddr, transport: Transport, no_entry
         }
         NoEntry::Refused { code, message, protocol, secret, answer } => {
             note_refusal(port, peer, protocol, code, secret.as_deref()).await;
-            if answer {
-                let later = matches!(code, "unavailable" | "busy").then_some(5);
-                replies.err(code, &message, later);
+            match answer {
+                Answer::Silence => {}
+                Answer::Line => {
+                    let later = matches!(code, "unavailable" | "busy").then_some(5);
+                    replies.err(code, &message, later);
+                }
+                Answer::Relp(txnr) => {
+                    let mut refusal = BytesMut::new();
+                    if let Some(txnr) = txnr {
+                        relp::refusal(&mut refusal, txnr, &format!("{code}: {message}"));
+                    }
+                    replies.push(&refusal);
+                    replies.push(relp::SERVER_CLOSE);
+                }
             }
         }
+        NoEntry::Left => replies.push(relp::SERVER_CLOSE),
     }
     say_goodbye(transport, replies).await;
+}
+
+/// The last line of a connection, where its protocol has one: code, message, when to come again.
+pub fn last_words(protocol: Protocol, replies: &mut Replies, error: Option<&LastError>) {
+    match (protocol, error) {
+        (Protocol::Qgx, Some((code, message, retry_after))) => {
+            replies.err(code, message, retry_after.map(|time| time.as_secs().max(1)));
+        }
+        (Protocol::Relp, _) => replies.push(relp::SERVER_CLOSE),
+        _ => {}
+    }
 }
 
 /// Counts a refusal and shows it to whoever can do something about it.

@@ -4,6 +4,7 @@ mod admission;
 mod append;
 mod connection;
 mod farewell;
+mod no_entry;
 mod opening;
 mod openings;
 mod replies;
@@ -12,10 +13,11 @@ mod transport;
 use crate::facts::OpenConnection;
 use crate::intake::Intake;
 use admission::Admission;
+use ipnet::IpNet;
 use openings::Openings;
 use rustls::ServerConfig;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -56,6 +58,8 @@ pub struct TcpConfig {
     pub stream_batch: usize,
     /// Bytes read at a time, at most.
     pub read_bytes: usize,
+    /// Proxies whose PROXY headers are believed; each of their connections stands for the address behind.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// What an HTTP client is told, in plain text.
     pub http_hint: Arc<str>,
 }
@@ -76,6 +80,7 @@ impl Default for TcpConfig {
             appends: 4,
             stream_batch: 1 << 20,
             read_bytes: 128 << 10,
+            proxy_protocol_from: Vec::new(),
             http_hint:
                 "This is the TCP ingestion port. Open the web at port 31080; send HTTP to the REST API at \
                         port 31090 (POST /api/v1/ingest).\n"
@@ -95,6 +100,13 @@ pub(crate) struct Port {
     pub openings: Openings,
     /// Farewells of connections that have no place.
     pub farewells: Semaphore,
+}
+
+impl Port {
+    /// Whether PROXY headers are believed of this address.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.config.proxy_protocol_from.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// A running port.

@@ -1,18 +1,24 @@
 //! How a connection begins: what it speaks, and who it is.
 
+mod conversation;
+mod first;
+mod hello;
+mod proxied;
+
 use super::Port;
+use super::admission::Place;
+use super::no_entry::{Answer, NoEntry};
 use super::openings::OpeningShare;
+use super::replies::Replies;
 use super::transport::Transport;
 use crate::access::{Identity, RefusalCode};
 use crate::protocol::detect::{Opening, detect};
-use crate::protocol::frame::{Cut, Framer};
-use crate::protocol::qgx::{self, Hello};
 use crate::protocol::{Framing, Protocol};
 use crate::record::{Draft, arrival::received_now};
-use crate::session::{Session, Start, Stream};
-use crate::streams::{Hold, Owner, StreamKey};
+use crate::session::{Session, Start};
+use crate::streams::Hold;
 use bytes::{Buf, BytesMut};
-use domain::{SourceKey, Zone};
+use domain::Zone;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,48 +31,15 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest `AUTH` or `HELLO` line.
 const LINE: usize = 4 << 10;
 
-/// Why a connection never became a session.
-#[derive(Debug)]
-pub enum NoEntry {
-    /// It went, or never said anything.
-    Gone,
-    /// Turned away.
-    Refused {
-        /// Stable code.
-        code: &'static str,
-        /// For people.
-        message: String,
-        /// What it spoke, as far as known.
-        protocol: &'static str,
-        /// The credential it showed.
-        secret: Option<String>,
-        /// Whether the other side reads lines.
-        answer: bool,
-    },
-    /// An HTTP request.
-    Http,
-}
-
-impl NoEntry {
-    fn code(code: RefusalCode, protocol: &'static str, secret: Option<&str>) -> Self {
-        Self::Refused {
-            code: code.code(),
-            message: code.message(domain::Lang::En).to_owned(),
-            protocol,
-            secret: secret.map(str::to_owned),
-            answer: true,
-        }
-    }
-
-    fn other(code: &'static str, message: impl Into<String>, protocol: &'static str, answer: bool) -> Self {
-        Self::Refused { code, message: message.into(), protocol, secret: None, answer }
-    }
-}
-
 /// A connection at the door.
 pub struct Door<'a> {
     pub port: &'a Port,
+    /// From where; behind a proxy, what the proxy says.
     pub peer: IpAddr,
+    /// Among the connections of its address.
+    pub place: Place,
+    /// A proxy said from where.
+    behind_proxy: bool,
     pub transport: Transport,
     pub buffer: BytesMut,
     /// The other side has ended.
@@ -91,10 +64,12 @@ pub struct Entered {
 
 impl<'a> Door<'a> {
     /// A connection that has said nothing yet.
-    pub fn new(port: &'a Port, peer: IpAddr, transport: Transport) -> Self {
+    pub fn new(port: &'a Port, peer: IpAddr, place: Place, transport: Transport) -> Self {
         Self {
             port,
             peer,
+            place,
+            behind_proxy: false,
             transport,
             buffer: BytesMut::new(),
             ended: false,
@@ -121,9 +96,13 @@ impl<'a> Door<'a> {
                 Opening::Auth => self.authenticate().await?,
                 Opening::Qgx => return self.hello().await,
                 Opening::Http => return Err(NoEntry::Http),
-                Opening::Relp => return Err(unspoken("relp")),
-                Opening::Lumberjack => return Err(unspoken("lumberjack")),
-                Opening::Proxy => return Err(unspoken("proxy")),
+                Opening::Stun => {
+                    let message = "STUN is not spoken here.";
+                    return Err(NoEntry::other("unsupported_protocol", message, "stun").told(Answer::Silence));
+                }
+                Opening::Relp => return self.relp().await,
+                Opening::Lumberjack => return self.lumberjack().await,
+                Opening::Proxy => self.proxied().await?,
                 Opening::Json => return self.unacknowledged(Protocol::Ndjson, Framing::NewlineOrNul).await,
                 Opening::Syslog => return self.unacknowledged(Protocol::Syslog, Framing::Newline).await,
                 Opening::SyslogCounted => {
@@ -162,7 +141,7 @@ impl<'a> Door<'a> {
         let (deadline, late) = match self.started {
             Some(at) if hurried => {
                 let message = "The connection did not say in time what it sends. End the first line.";
-                (at + config.handshake, NoEntry::other("handshake_timeout", message, "unknown", true))
+                (at + config.handshake, NoEntry::other("handshake_timeout", message, "unknown"))
             }
             _ => (Instant::now() + config.idle, NoEntry::Gone),
         };
@@ -198,6 +177,25 @@ impl<'a> Door<'a> {
         }
     }
 
+    /// Answers, within the deadline.
+    async fn say(&mut self, bytes: &[u8]) -> Result<(), NoEntry> {
+        let mut replies = Replies::default();
+        replies.push(bytes);
+        let written = async {
+            while replies.pending() {
+                replies.write(&mut self.transport)?;
+                if replies.pending() {
+                    self.transport.writable().await?;
+                }
+            }
+            io::Result::Ok(())
+        };
+        match tokio::time::timeout(self.port.config.write, written).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(NoEntry::Gone),
+        }
+    }
+
     /// A line of the opening, without its end.
     async fn line(&mut self, protocol: &'static str) -> Result<BytesMut, NoEntry> {
         let mut scanned = 0;
@@ -212,7 +210,7 @@ impl<'a> Door<'a> {
             }
             if self.buffer.len() > LINE {
                 let message = format!("The first line is longer than {LINE} bytes.");
-                return Err(NoEntry::other("line_too_long", message, protocol, true));
+                return Err(NoEntry::other("line_too_long", message, protocol));
             }
             scanned = self.buffer.len();
             self.fill().await?;
@@ -222,17 +220,21 @@ impl<'a> Door<'a> {
     async fn begin_tls(&mut self) -> Result<(), NoEntry> {
         let Some(config) = self.port.config.tls.clone() else {
             let message = "TLS is not set up on this port: set QGX_TLS_CERT and QGX_TLS_KEY.";
-            return Err(NoEntry::other("tls_not_set_up", message, "tls", false));
+            return Err(NoEntry::other("tls_not_set_up", message, "tls").told(Answer::Silence));
         };
         if self.transport.is_tls() {
-            return Err(NoEntry::other("tls_in_tls", "TLS within TLS.", "tls", true));
+            return Err(NoEntry::other("tls_in_tls", "TLS within TLS.", "tls"));
         }
         let read = std::mem::take(&mut self.buffer).freeze();
         let transport = std::mem::replace(&mut self.transport, Transport::Closed);
         let handshake = tokio::time::timeout(self.port.config.handshake, transport.into_tls(read, config));
         match handshake.await.unwrap_or_else(|_| Err(io::Error::from(ErrorKind::TimedOut))) {
             Ok(transport) => self.transport = transport,
-            Err(_) => return Err(NoEntry::other("tls_failed", "The TLS handshake failed.", "tls", false)),
+            Err(_) => {
+                return Err(
+                    NoEntry::other("tls_failed", "The TLS handshake failed.", "tls").told(Answer::Silence)
+                );
+            }
         }
         Ok(())
     }
@@ -267,168 +269,55 @@ impl<'a> Door<'a> {
         if let Some((secret, identity)) = self.known.take() {
             return Ok((Some(secret), identity));
         }
-        let identity = self.port.intake.access.identify_loopback(self.peer).await;
+        // What comes through a proxy does not come from this machine, whatever its address says.
+        let identity = match self.behind_proxy {
+            true => Err(RefusalCode::NoCredential),
+            false => self.port.intake.access.identify_loopback(self.peer).await,
+        };
         identity.map(|identity| (None, identity)).map_err(|code| NoEntry::code(code, protocol, None))
     }
 
-    async fn hello(&mut self) -> Result<Entered, NoEntry> {
-        const PROTOCOL: &str = "qgx";
-        let line = self.line(PROTOCOL).await?;
-        let hello =
-            Hello::parse(&line).map_err(|message| NoEntry::other("bad_hello", message, PROTOCOL, true))?;
-        if let Some(token) = &hello.token {
-            self.identify(token, PROTOCOL).await?;
+    /// The credential that a record shows. It does not depend on the tenant's settings.
+    fn token_of(&self, protocol: Protocol, frame: &[u8]) -> Option<String> {
+        let mut draft = Draft::new(self.port.intake.limits, Zone::utc());
+        draft.reset(received_now());
+        // What is wrong with the record is told when it is known whose it is.
+        let _ = protocol.read(frame, &mut draft);
+        draft.token().map(str::to_owned)
+    }
+
+    /// Covers what stands in memory before anybody is known, `held` bytes of it beside the buffer.
+    fn cover(&mut self, protocol: Protocol, held: usize) -> Result<(), NoEntry> {
+        if self.buffer.len() + held <= SMALL {
+            return Ok(());
         }
-        let (secret, identity) = self.identity(PROTOCOL).await?;
-        // Checked by `Hello::parse`.
-        let source = hello.source.as_deref().and_then(|source| SourceKey::new(source).ok());
-        let (stream, hold) = match &hello.stream {
-            Some(name) => {
-                let (last_seq, hold) = self.resume(&identity, source.as_ref(), name, hello.acked).await?;
-                (Stream { name: name.as_str().into(), last_seq, resumable: true }, Some(hold))
-            }
-            None => {
-                let name = format!("c-{:016x}", received_now().as_nanos());
-                (Stream { name: name.into(), last_seq: 0, resumable: false }, None)
-            }
-        };
-        let mut greeting = BytesMut::new();
-        qgx::ok(&mut greeting, &stream.name, stream.last_seq);
-        let session = self.session(Protocol::Qgx, Framing::Newline, identity, secret, source, Some(stream));
-        Ok(Entered { session, hold, greeting })
-    }
-
-    /// Where a stream goes on: the highest of what the client got, what the processor has, what this process made
-    /// durable. Where records name their own sources only the first and last are known to have no gaps.
-    async fn resume(
-        &self,
-        identity: &Identity,
-        source: Option<&SourceKey>,
-        stream: &str,
-        acked: u64,
-    ) -> Result<(u64, Hold), NoEntry> {
-        let tenant = &identity.tenant.key;
-        let bound = identity.source.as_ref().or(source);
-        let processed = match bound {
-            None => 0,
-            Some(source) => {
-                let position = self.port.intake.positions.position(tenant, source, stream).await;
-                position.map_err(|_| NoEntry::code(RefusalCode::Unavailable, "qgx", None))?
-            }
-        };
-        let owner = match (bound, identity.token) {
-            (Some(source), _) => Owner::Source(source.clone()),
-            (None, 0) => Owner::Peer(self.peer),
-            (None, token) => Owner::Token(token),
-        };
-        let key = StreamKey { tenant: tenant.clone(), owner, stream: stream.into() };
-        let hold = self.port.intake.streams.take(key);
-        Ok((acked.max(processed).max(hold.durable), hold))
-    }
-
-    async fn unacknowledged(&mut self, protocol: Protocol, framing: Framing) -> Result<Entered, NoEntry> {
-        if self.known.is_none()
-            && let Some(token) = self.first_token(protocol, framing).await?
-        {
-            self.identify(&token, protocol.name()).await?;
+        if self.share.is_none() {
+            self.started = Some(Instant::now());
         }
-        let (secret, identity) = self.identity(protocol.name()).await?;
-        let session = self.session(protocol, framing, identity, secret, None, None);
-        Ok(Entered { session, hold: None, greeting: BytesMut::new() })
-    }
-
-    /// The credential that the first record shows. Waits for the record; takes nothing off the buffer.
-    async fn first_token(&mut self, protocol: Protocol, framing: Framing) -> Result<Option<String>, NoEntry> {
-        let limit = self.port.intake.limits.frame_bytes;
-        self.awaits_record = true;
-        loop {
-            match first_frame(&self.buffer, framing, limit, self.ended) {
-                First::Frame(frame) => {
-                    // Which credential it shows does not depend on the tenant's settings.
-                    let mut draft = Draft::new(self.port.intake.limits, Zone::utc());
-                    draft.reset(received_now());
-                    let protocol = if protocol == Protocol::Ndjson && framing == Framing::NewlineOrNul {
-                        // GELF and NDJSON differ in an underscore.
-                        if memchr::memmem::find(frame, b"\"_qgx_token\"").is_some() {
-                            Protocol::Gelf
-                        } else {
-                            protocol
-                        }
-                    } else {
-                        protocol
-                    };
-                    let _ = protocol.read(frame, &mut draft);
-                    return Ok(draft.token().map(str::to_owned));
-                }
-                First::None => return Ok(None),
-                First::Partial => {}
-            }
-            if self.buffer.len() > SMALL {
-                if self.share.is_none() {
-                    self.started = Some(Instant::now());
-                }
-                if !self.port.openings.cover(&mut self.share, self.buffer.capacity()) {
-                    return Err(NoEntry::code(RefusalCode::Busy, protocol.name(), None));
-                }
-            }
-            self.fill().await?;
+        if self.port.openings.cover(&mut self.share, self.buffer.capacity() + held) {
+            return Ok(());
         }
+        Err(NoEntry::code(RefusalCode::Busy, protocol.name(), None))
     }
 
-    fn session(
+    /// A session without more.
+    fn start(
         &self,
         protocol: Protocol,
         framing: Framing,
         identity: Identity,
         secret: Option<Arc<str>>,
-        source: Option<SourceKey>,
-        stream: Option<Stream>,
-    ) -> Session {
-        let start = Start {
+    ) -> Start {
+        Start {
             protocol,
             framing,
             identity,
             secret,
-            source,
-            stream,
+            source: None,
+            stream: None,
             peer: self.peer,
             patience: self.port.config.patience,
-        };
-        Session::new(&self.port.intake, start)
-    }
-}
-
-fn unspoken(protocol: &'static str) -> NoEntry {
-    let message =
-        format!("{protocol} is not spoken here yet; send syslog, NDJSON, GELF, Influx or QGX lines.");
-    NoEntry::other("unsupported_protocol", message, protocol, false)
-}
-
-enum First<'a> {
-    Frame(&'a [u8]),
-    /// There will be none to look at.
-    None,
-    Partial,
-}
-
-/// The first frame that is not blank.
-fn first_frame(buffer: &[u8], framing: Framing, limit: usize, ended: bool) -> First<'_> {
-    let mut framer = Framer::new(framing, limit);
-    let mut at = 0;
-    loop {
-        match framer.cut(&buffer[at..]) {
-            Cut::Frame(frame, used) if frame.iter().all(u8::is_ascii_whitespace) => at += used,
-            Cut::Frame(frame, _) => return First::Frame(frame),
-            Cut::Used(used) if used > 0 && at + used < buffer.len() && buffer.len() <= limit => at += used,
-            Cut::Partial if !ended && buffer.len() <= limit => return First::Partial,
-            Cut::Used(_) if !ended && buffer.len() <= limit => return First::Partial,
-            Cut::Partial => {
-                return match framer.finish(&buffer[at..]) {
-                    Some(Ok(frame)) => First::Frame(frame),
-                    _ => First::None,
-                };
-            }
-            Cut::Used(_) | Cut::Oversized(..) | Cut::Broken(_) => return First::None,
+            dialogue: None,
         }
     }
 }

@@ -29,7 +29,7 @@ async fn lines_are_durable_and_bad_ones_are_named() {
         let report =
             post(&rig, "{\"message\":\"a\"}\n\nnope\n[]\n{\"message\":\"b\"}", piece, None).await.unwrap();
         assert_eq!((report.accepted, report.rejected_total), (2, 2));
-        let bad: Vec<_> = report.rejected.iter().map(|line| (line.line, line.code)).collect();
+        let bad: Vec<_> = report.rejected.iter().map(|line| (line.line, line.error.code())).collect();
         assert_eq!(bad, [(3, "invalid_json"), (4, "not_an_object")]);
         assert_eq!(rig.broker.records(Topic::Events).len(), 2);
         assert_eq!(rig.broker.records(Topic::DeadLetters).len(), 0);

@@ -5,7 +5,11 @@
 mod bad_input;
 mod http;
 mod limits;
+mod lumberjack;
 mod opening;
 mod protocols;
+mod proxy;
 mod qgx;
+mod relp;
 mod rig;
+mod tls;

@@ -1,9 +1,9 @@
 //! Every protocol from its first byte to the broker.
 
 use crate::rig::{Rig, soon};
+use crate::tls::Tls;
 use ingest::{IntakeConfig, TcpConfig};
 use serde_json::Value;
-use std::sync::Arc;
 use store::broker::Topic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -141,9 +141,14 @@ async fn what_does_not_belong_here_is_told_where_to_go() {
     let http = "HTTP/1.1 400 Bad Request\r\n";
     check(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", http, "http").await;
     check(b"POST /api/v1/ingest HTTP/1.1\r\n\r\n{}", http, "http").await;
-    check(b"1 open 0\n", "", "unsupported_protocol").await;
-    check(b"2W\0\0\0\x01", "", "unsupported_protocol").await;
-    check(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n", "", "unsupported_protocol").await;
+    // Any method, and what browsers can send to a port that a page names.
+    check(b"PROPFIND /a HTTP/1.1\r\nHost: x\r\n\r\n", http, "http").await;
+    check(b"QGX * HTTP/1.0\r\n\r\n{\"message\":\"a\"}\n", http, "http").await;
+    check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", http, "http").await;
+    check(b"\xef\xbb\xbfBREW /pot HTTP/1.1", http, "http").await;
+    let stun = b"\0\x03\0\x08\x21\x12\xa4\x42transaction!\0\x19\0\x04\x11\0\0\0text\n";
+    check(stun, "", "unsupported_protocol").await;
+    check(&[b"\0\x1c".as_slice(), stun].concat(), "", "unsupported_protocol").await;
     check(b"\x16\x03\x01\0\0", "", "tls_not_set_up").await;
     let rig = Rig::start().await;
     assert!(rig.send("GET / HTTP/1.1\r\n\r\n").await.contains("31090"));
@@ -151,33 +156,9 @@ async fn what_does_not_belong_here_is_told_where_to_go() {
 
 #[tokio::test]
 async fn tls_carries_every_protocol() {
-    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = key.cert.der().clone();
-    let secret = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], secret)
-        .unwrap();
-    let rig = Rig::with(
-        TcpConfig { tls: Some(Arc::new(server)), ..TcpConfig::default() },
-        IntakeConfig::default(),
-        true,
-    )
-    .await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let tcp = rig.connect().await.stream.into_inner();
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
-    let mut tls = soon(connector.connect(name.clone(), tcp)).await.unwrap();
+    let tls_of = Tls::new();
+    let rig = Rig::with(tls_of.port(), IntakeConfig::default(), true).await;
+    let mut tls = tls_of.connect(&rig).await;
     // More than TLS hands over at a time, so that what it holds back must be asked for.
     let line = "x".repeat(1_000);
     let text: String = (0..500).map(|_| format!("{line}\n")).collect();
@@ -193,12 +174,11 @@ async fn tls_carries_every_protocol() {
     }
     assert_eq!(rig.events(500).await.len(), 500);
     // The first line may come in one piece with the end of the handshake: the socket then has nothing more to say.
-    let tcp = rig.connect().await.stream.into_inner();
     let hello = b"HELLO {\"token\":\"qgx_bound\",\"stream\":\"at-once\"}\n";
-    let at_once = connector.connect_with(name, tcp, |session| {
+    let at_once = |session: &mut rustls::ClientConnection| {
         std::io::Write::write_all(&mut session.writer(), hello).unwrap();
-    });
-    let mut tls = soon(at_once).await.unwrap();
+    };
+    let mut tls = tls_of.connect_with(&rig, at_once).await;
     let mut bytes = [0; 1_024];
     let count = soon(tls.read(&mut bytes)).await.unwrap();
     assert!(bytes[..count].starts_with(b"OK "), "{}", String::from_utf8_lossy(&bytes[..count]));

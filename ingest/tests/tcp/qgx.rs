@@ -169,6 +169,8 @@ async fn hello_is_checked() {
     check(r#"HELLO {"#, "bad_hello").await;
     check(r#"HELLO {"stream":"s","acked":18446744073709551615}"#, "bad_hello").await;
     check(&format!(r#"HELLO {{"stream":"{}"}}"#, "x".repeat(65)), "bad_hello").await;
+    check(r#"HELLO {"stream":"http/0123"}"#, "bad_hello").await;
+    check(r#"HELLO {"stream":"bound/s"}"#, "bad_hello").await;
     check(&format!("HELLO {{{}", "x".repeat(100_000)), "line_too_long").await;
     check("AUTH qgx_wrong", "bad_token").await;
     check("AUTH qgx_good\nHELLO {\"token\":\"qgx_bound\"}", "identity_changed").await;
@@ -254,4 +256,30 @@ async fn devices_without_a_source_keep_their_own_streams() {
     check(("", A), ("", B), false).await;
     check(("", A), ("", A), true).await;
     check(("", A), ("qgx_good", A), false).await;
+}
+
+#[tokio::test]
+async fn nobody_gets_onto_the_streams_of_a_bound_source() {
+    let rig = Rig::start().await;
+    let mut owner = rig.connect().await;
+    assert_eq!(
+        owner.hello(r#"{"token":"qgx_bound","stream":"s"}"#).await,
+        r#"OK {"stream":"s","last_seq":0}"#
+    );
+    owner.say("a\n").await;
+    owner.acked(1).await;
+    let mut other = rig.connect().await;
+    let greeting = other.hello(r#"{"token":"qgx_good","source":"pump-1","stream":"s"}"#).await;
+    assert_eq!(greeting, r#"OK {"stream":"s","last_seq":0}"#, "it learns nothing of the owner's stream");
+    other.say("b\n").await;
+    other.acked(1).await;
+    // The owner goes on, and is told apart where positions and ids are kept.
+    owner.say("c\n").await;
+    owner.acked(2).await;
+    let records = rig.records(Topic::Events, 3).await;
+    let origin = |stream: &str, sequence| Origin::Stream { stream: stream.into(), sequence };
+    let origins: Vec<_> = records.iter().map(|record| record.origin.clone()).collect();
+    assert_eq!(origins, [origin("bound/s", 1), origin("s", 1), origin("bound/s", 2)]);
+    let ids: HashSet<_> = rig.events(3).await.iter().map(|event| event["id"].to_string()).collect();
+    assert_eq!(ids.len(), 3);
 }

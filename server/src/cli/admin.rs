@@ -44,6 +44,7 @@ pub fn migrate(common: &Common) -> Result<()> {
     let config = load(common)?;
     super::runtime()?.block_on(async {
         let data_dir = DataDir::open(&config.data_dir)?;
+        stores::prepare(&config).await?.iter().for_each(|line| say(line));
         let services = stores::open(&data_dir, &config, stores::Cost::Strong).await?;
         let made = owner::bootstrap(&services, &config.access, data_dir.path()).await;
         stores::close(&services).await;

@@ -6,14 +6,13 @@ use super::print::{say, say_json};
 use crate::config::{Config, Given};
 use crate::control::{Command, client};
 use crate::serve::banner::terminal_language;
-use crate::serve::data_dir::{Claim, DataDir, database_path, socket_path};
+use crate::serve::data_dir::{Claim, DataDir, database_path, open_to_others, socket_path};
 use crate::serve::stores;
 use anyhow::Result;
 use domain::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use sysinfo::Disks;
@@ -129,12 +128,17 @@ fn clock(data_dir: &Path) -> Finding {
 
 fn directory(path: &Path) -> Finding {
     match std::fs::metadata(path) {
-        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Finding::warning(
-            "data directory",
-            format!("{} can be read by others on this machine", path.display()),
-            format!("chmod 700 {}", path.display()),
-        ),
-        Ok(_) => Finding::ok("data directory", path.display().to_string()),
+        Ok(_) => match open_to_others(path).first() {
+            None => Finding::ok("data directory", path.display().to_string()),
+            Some(open) => Finding::warning(
+                "data directory",
+                format!("{} can be read by others on this machine", open.display()),
+                format!(
+                    "chmod 700 {0}; the next `qgx serve` does so where {0} holds nothing but QGX's files",
+                    path.display()
+                ),
+            ),
+        },
         Err(error) => Finding::wrong("data directory", error.to_string(), "choose another with --data-dir"),
     }
 }
@@ -185,7 +189,7 @@ fn ports(config: &Config) -> Vec<Finding> {
 }
 
 async fn of_stores(data_dir: &DataDir, config: &Config) -> Vec<Finding> {
-    if !database_path(data_dir.path()).exists() {
+    if config.database.is_none() && !database_path(data_dir.path()).exists() {
         return vec![Finding::ok("stores", "none yet; the first `qgx serve` makes them")];
     }
     let services = match stores::open(data_dir, config, stores::Cost::Strong).await {

@@ -1,11 +1,14 @@
 //! Settings: defaults, then `qgx.toml`, then `QGX_*` in the environment, then flags; parsed once, at start, into
 //! small structs, with all mistakes in one message.
 
+mod database;
+mod kafka;
 pub mod layers;
 pub mod reader;
 pub mod reference;
 pub mod variables;
 
+pub use database::DatabaseUrl;
 pub use layers::{Given, Layers, Origin, Problem};
 pub use variables::{VARIABLES, Variable};
 
@@ -16,6 +19,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use store_kafka::KafkaOptions;
 use telemetry::LogFormat;
 
 /// What a process does.
@@ -67,8 +71,12 @@ pub struct Config {
     pub tls: Tls,
     /// Whose `X-Forwarded-*` it believes.
     pub trusted_proxies: Vec<IpNet>,
+    /// The SQL store on MySQL or MariaDB, in place of the embedded one.
+    pub database: Option<DatabaseUrl>,
     /// Its embedded log.
     pub broker: BrokerConfig,
+    /// The broker on Kafka, in place of the embedded log.
+    pub kafka: Option<KafkaOptions>,
     /// Web and API.
     pub web: WebConfig,
     /// Owner and keys.
@@ -128,6 +136,8 @@ pub struct WebConfig {
     pub ingest_public_address: Option<String>,
     /// Connections a listener holds.
     pub connections_max: usize,
+    /// Connections a listener holds for one client.
+    pub connections_per_address: usize,
     /// Requests a second for each token or person.
     pub requests_per_sec: u32,
     /// Requests at once for each token or person.
@@ -176,6 +186,8 @@ pub struct IngestionConfig {
     pub fields_max: usize,
     /// Deepest nesting.
     pub depth_max: usize,
+    /// Proxies whose PROXY headers are believed.
+    pub proxy_protocol_from: Vec<IpNet>,
 }
 
 /// Log lines.
@@ -273,15 +285,18 @@ impl Config {
                 "an address or a network such as 10.0.0.0/8",
                 network,
             ),
+            database: database::url(&mut read),
             broker: BrokerConfig {
                 max_bytes: read.number("broker_max_bytes", 67_108_864..=u64::MAX / 2),
                 retention: Duration::from_secs(read.number("broker_retention_hours", 0..=8_760) * 3_600),
             },
+            kafka: kafka::options(&mut read),
             web: WebConfig {
                 public_url: read.origin("public_url"),
                 api_public_url: read.origin("api_public_url"),
                 ingest_public_address: read.text("ingest_public_address"),
                 connections_max: read.number("http_connections_max", 16..=1_000_000),
+                connections_per_address: read.number("http_connections_per_address", 1..=1_000_000),
                 requests_per_sec: read.number("api_requests_per_sec", 1..=1_000_000),
                 requests_burst: read.number("api_requests_burst", 1..=1_000_000),
                 ingest_body_max: read.number("ingest_body_max_bytes", 1_024..=1_073_741_824),
@@ -297,6 +312,11 @@ impl Config {
                 memory: read.number("ingest_memory_bytes", 8_388_608..=68_719_476_736),
                 fields_max: read.number("ingest_fields_max", 1..=10_000),
                 depth_max: read.number("ingest_depth_max", 1..=64),
+                proxy_protocol_from: read.list(
+                    "ingest_proxy_protocol_from",
+                    "an address or a network such as 10.0.0.0/8",
+                    network,
+                ),
             },
             log: LogConfig {
                 level: read.text("log_level").unwrap_or_else(|| "info".to_owned()),
@@ -322,7 +342,12 @@ fn roles(read: &mut Reader<'_>) -> BTreeSet<ServerRole> {
 fn stores(read: &mut Reader<'_>) -> bool {
     for key in ["database_url", "broker_url", "search_url"] {
         let text = read.text(key).unwrap_or_default();
-        if text != "embedded:" {
+        let real = match key {
+            "database_url" => database::is_url(&text),
+            "broker_url" => kafka::is_url(&text),
+            _ => false,
+        };
+        if text != "embedded:" && !real {
             let shown = Variable::find(key).map_or_else(String::new, |variable| variable.redact(&text));
             read.wrong(
                 key,

@@ -94,11 +94,18 @@ fn a_wrong_secret_is_not_repeated() {
 fn other_stores_and_split_roles_are_refused_with_the_remedy() {
     check_wrong(
         "",
-        &[("QGX_DATABASE_URL", "mysql://qgx:pass@db/qgx")],
+        &[("QGX_DATABASE_URL", "oracle://qgx:pass@db/qgx")],
         &[],
-        &["QGX_DATABASE_URL", "does not support yet; give embedded:", "mysql://********@db/qgx"],
+        &["QGX_DATABASE_URL", "does not support yet; give embedded:", "oracle://********@db/qgx"],
     );
     check_wrong("", &[], &[("roles", "front,back")], &["--roles splits the roles", "use --roles all"]);
+}
+
+#[test]
+fn a_database_of_ones_own_is_taken_and_not_shown() {
+    let config = load("", &[("QGX_DATABASE_URL", "mysql://qgx:hunter2@db/qgx")], &[]).unwrap();
+    assert_eq!(config.database.as_ref().map(DatabaseUrl::secret), Some("mysql://qgx:hunter2@db/qgx"));
+    assert!(!format!("{config:?}").contains("hunter"));
 }
 
 #[test]

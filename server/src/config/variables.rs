@@ -144,13 +144,16 @@ pub const VARIABLES: &[Variable] = &[
         STORES,
         "database_url",
         "embedded:",
-        "The SQL store: `embedded:` is SQLite in the data directory.",
+        "The SQL store: `embedded:` is SQLite in the data directory; \
+        `mysql://USER:PASSWORD@HOST:PORT/DATABASE` is MySQL 8.0, MariaDB 10.6, or a later one. The database must be \
+        there; `?ssl-mode=VERIFY_IDENTITY` checks the server's certificate.",
     ),
     address(
         STORES,
         "broker_url",
         "embedded:",
-        "The broker: `embedded:` is a durable log in the data directory.",
+        "The broker: `embedded:` is a durable log in the data directory, `kafka://h1:9092,h2:9092` a Kafka, whose \
+         topics `qgx migrate` makes.",
     ),
     address(
         STORES,
@@ -170,6 +173,49 @@ pub const VARIABLES: &[Variable] = &[
         "24",
         "How long the embedded log keeps what is already processed.",
     ),
+    plain(
+        STORES,
+        "kafka_prefix",
+        "",
+        "Put in front of the names of Kafka topics and groups, for several installations on one cluster.",
+    ),
+    plain(
+        STORES,
+        "kafka_partitions",
+        "24",
+        "Partitions of the Kafka topics that `qgx migrate` makes. More than a topic has are added by the next \
+         `qgx migrate`: do that while nothing waits to be processed, because sources move to other partitions.",
+    ),
+    plain(STORES, "kafka_replication", "3", "Copies of each partition on Kafka."),
+    plain(
+        STORES,
+        "kafka_min_in_sync",
+        "2",
+        "Copies on Kafka that must have an event before it is acknowledged; at most `kafka_replication`.",
+    ),
+    plain(
+        STORES,
+        "kafka_retention_hours",
+        "168",
+        "How long Kafka keeps events. When the oldest unprocessed one is older than 80 % of it, no more are taken.",
+    ),
+    plain(STORES, "kafka_tls", "false", "Whether connections to Kafka are encrypted."),
+    plain(
+        STORES,
+        "kafka_tls_ca",
+        "",
+        "The authorities (PEM) that sign the certificates of the Kafka servers. Not set: those of the system.",
+    ),
+    plain(STORES, "kafka_tls_cert", "", "Our certificate (PEM) for Kafka; goes with `kafka_tls_key`."),
+    plain(STORES, "kafka_tls_key", "", "Private key (PEM) of `kafka_tls_cert`."),
+    plain(
+        STORES,
+        "kafka_sasl_mechanism",
+        "SCRAM-SHA-512",
+        "How the password is proved to Kafka: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
+    ),
+    plain(STORES, "kafka_user", "", "User name on Kafka; goes with `kafka_password`."),
+    secret(STORES, "kafka_password", "Password of `kafka_user`."),
     plain(
         WEB,
         "public_url",
@@ -192,6 +238,13 @@ pub const VARIABLES: &[Variable] = &[
          `ingestion_listen` on the host asked for.",
     ),
     plain(WEB, "http_connections_max", "4096", "Open connections a web or API listener holds."),
+    plain(
+        WEB,
+        "http_connections_per_address",
+        "512",
+        "Open connections a web or API listener holds for one client: an IPv4 address, or a /64 of IPv6. Networks of \
+         `trusted_proxies` are exempt; a proxy that is not named there counts as one client.",
+    ),
     plain(WEB, "api_requests_per_sec", "50", "Requests a second for each token or person, in the long run."),
     plain(WEB, "api_requests_burst", "200", "Requests at once for each token or person."),
     plain(WEB, "ingest_body_max_bytes", "16777216", "Largest body of `POST /api/v1/ingest`."),
@@ -229,11 +282,19 @@ pub const VARIABLES: &[Variable] = &[
     plain(INGESTION, "ingest_fields_max", "256", "Most fields of an event."),
     plain(INGESTION, "ingest_depth_max", "8", "Deepest nesting of an event."),
     plain(
+        INGESTION,
+        "ingest_proxy_protocol_from",
+        "",
+        "Addresses or networks (CIDR) of proxies, separated by commas, whose PROXY headers (version 1 and 2) the TCP \
+         port believes. From anybody else such a header is refused.",
+    ),
+    plain(
         TELEMETRY,
         "log_level",
         "info",
         "`off`, `error`, `warn`, `info`, `debug` or `trace`, or by part: `info,ingest=debug`. Changeable at run time \
-         by `PUT /loglevel` on the management listener.",
+         on the management listener: \
+         `curl -X PUT -H 'content-type: application/json' -d '{\"level\":\"debug\"}' localhost:31100/loglevel`.",
     ),
     plain(TELEMETRY, "log_format", "text", "`text` for people or `json` for machines, on standard error."),
 ];

@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 /// # Errors
 /// Where the directory cannot be used or the command is refused.
 pub async fn run(config: &Config, command: Command, lang: Lang) -> Result<Value> {
-    if !database_path(&config.data_dir).exists() {
+    if config.database.is_none() && !database_path(&config.data_dir).exists() {
         bail!(
             "there is nothing in the data directory {} yet; start `qgx serve`, or run `qgx migrate`, or choose another \
              with --data-dir",

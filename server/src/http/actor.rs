@@ -91,7 +91,16 @@ async fn find_actor(
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, secret)| secret.trim())
             .ok_or(ServiceError::Unauthenticated)?;
-        return state.services.token_actor(secret, Some(origin.client)).await.map(Actor::Token);
+        let (client, now) = (origin.client, std::time::Instant::now());
+        state.guesses.may_ask(client, secret, now).map_err(|retry_after| {
+            metrics::counter!("qgx_http_guesses_refused_total", "site" => state.site.name()).increment(1);
+            ServiceError::RateLimited { retry_after }
+        })?;
+        let found = state.services.token_actor(secret, Some(client)).await;
+        if matches!(found, Ok(_) | Err(ServiceError::Unauthenticated)) {
+            state.guesses.answered(client, secret, found.is_ok(), now);
+        }
+        return found.map(Actor::Token);
     }
     let Some(session) = session else { return Ok(Actor::Anonymous) };
     let Some(user_id) = session.user_id().await? else { return Ok(Actor::Anonymous) };

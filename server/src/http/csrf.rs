@@ -20,10 +20,12 @@ fn allowed(method: &Method, headers: &HeaderMap, own: &str, public: &[String]) -
         return true;
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let ours = |origin: &str| origin == own || public.iter().any(|known| known == origin);
     match (text("sec-fetch-site"), text("origin")) {
-        (Some("same-origin"), _) => true,
-        (_, Some(origin)) => origin == own || public.iter().any(|known| known == origin),
-        (Some(_), None) => false,
+        // Where both are there, neither may say otherwise.
+        (Some(site), Some(origin)) => site == "same-origin" && ours(origin),
+        (None, Some(origin)) => ours(origin),
+        (Some(site), None) => site == "same-origin",
         // No browser: with a cookie it was made by one all the same, and then it is not to be trusted.
         (None, None) => !headers.contains_key(header::COOKIE),
     }
@@ -82,6 +84,11 @@ mod tests {
         check(Method::POST, &[("sec-fetch-site", "same-site"), ("origin", "http://localhost:31090")], false);
         check(Method::POST, &[("origin", "null"), ("cookie", "a=b")], false);
         check(Method::POST, &[("sec-fetch-site", "cross-site")], false);
+        check(Method::POST, &[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")], false);
+        check(Method::POST, &[("sec-fetch-site", "same-origin"), ("origin", "null")], false);
+        check(Method::POST, &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:31080")], false);
+        check(Method::POST, &[("sec-fetch-site", "none"), ("origin", "http://localhost:31080")], false);
+        check(Method::POST, &[("sec-fetch-site", "same-origin"), ("origin", "http://localhost:31080")], true);
         check(Method::POST, &[("cookie", "a=b")], false);
         check(Method::POST, &[], true);
         check(Method::DELETE, &[("authorization", "Bearer qgx_x"), ("origin", "https://evil.example")], true);

@@ -3,7 +3,7 @@
 //! Kept in memory for a day, so it holds while the process runs; keys are the caller's own.
 
 use super::actor::Caller;
-use super::extract::BODY_MAX;
+use super::extract::{BODY_MAX, read_body};
 use super::problem::ApiError;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
@@ -154,9 +154,9 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
         )
         .into_response();
     }
-    let Ok(bytes) = axum::body::to_bytes(body, BODY_MAX).await else {
-        let text = ctx.lang.pick("본문은 1 MiB까지 보낼 수 있습니다.", "A body may have at most 1 MiB.");
-        return ApiError::of(&ServiceError::TooLarge(text.to_owned()), &ctx).into_response();
+    let bytes = match read_body(body, BODY_MAX, &ctx).await {
+        Ok(bytes) => bytes,
+        Err(error) => return error.into_response(),
     };
     let key = digest(&[owner.as_bytes(), &given]);
     let fingerprint = digest(&[parts.uri.path().as_bytes(), &bytes]);
@@ -165,9 +165,7 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
             ApiError::of(&ServiceError::Busy { retry_after: Duration::from_secs(1) }, &ctx).into_response()
         }
         Claim::Done(answer) if answer.request == fingerprint => replay(&answer),
-        Claim::Done(_) => {
-            ApiError::of(&ServiceError::Conflict { what: "Idempotency-Key" }, &ctx).into_response()
-        }
+        Claim::Done(_) => reused(&ctx).into_response(),
         Claim::Ours => {
             let mut unsettled = Unsettled { kept: kept.clone(), key: Some(key) };
             let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
@@ -186,6 +184,18 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
             Response::from_parts(head, Body::from(body))
         }
     }
+}
+
+/// The key was used for something else (draft-ietf-httpapi-idempotency-key-header §2.7).
+pub fn reused(ctx: &Ctx) -> ApiError {
+    let title =
+        ctx.lang.pick("Idempotency-Key가 다른 요청에 쓰였습니다.", "This Idempotency-Key was used before.");
+    let detail = ctx.lang.pick(
+        "같은 키로는 같은 본문만 다시 보낼 수 있습니다. 새 요청에는 새 키를 쓰세요.",
+        "A key may only be sent again with the same body; give another request another key.",
+    );
+    ApiError::plain(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", title, &ctx.request_id)
+        .with_detail(detail)
 }
 
 fn replay(answer: &Answer) -> Response {

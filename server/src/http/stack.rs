@@ -3,10 +3,11 @@
 //! From the outside in: origin and request id, measurement, secure headers, panics, cross-site guard, session, actor,
 //! rate limit. A handler so finds a [`super::Caller`] and never looks at a header to know who asks.
 
+use super::guesses::Guesses;
 use super::idempotency::Idempotency;
 use super::problem::ApiError;
 use super::rate::RateLimit;
-use super::{actor, csrf, headers, origin, rate, red, session};
+use super::{actor, csrf, head, headers, origin, path, rate, red, session};
 use crate::config::Config;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -54,6 +55,8 @@ pub struct HttpState {
     pub public_origins: Arc<[String]>,
     /// Requests a token or person may make.
     pub rate: Arc<RateLimit>,
+    /// Wrong tokens.
+    pub guesses: Arc<Guesses>,
     /// Answers to creations.
     pub idempotency: Idempotency,
     /// How long a session lives without a visit.
@@ -70,6 +73,7 @@ impl HttpState {
             site,
             public_origins: web.public_url.iter().chain(&web.api_public_url).cloned().collect(),
             rate: Arc::new(RateLimit::new(web.requests_per_sec, web.requests_burst)),
+            guesses: Arc::default(),
             idempotency: Idempotency::default(),
             session_idle: web.session_idle,
             trusted: config.trusted_proxies.as_slice().into(),
@@ -93,6 +97,8 @@ impl HttpState {
     /// The outer part, which every answer needs.
     pub fn guarded(&self, router: Router) -> Router {
         router
+            .layer(from_fn(path::plain))
+            .layer(from_fn(head::limit))
             .layer(from_fn(catch_panics))
             .layer(from_fn_with_state(self.clone(), headers::secure))
             .layer(from_fn_with_state(self.clone(), red::measure))

@@ -3,12 +3,15 @@
 //! It knows no callers; it stands on loopback unless somebody says otherwise.
 
 use crate::serve::Readiness;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use http::{HeaderValue, StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
 use services::Services;
+use std::net::IpAddr;
 use std::sync::Arc;
 use telemetry::{LogHandle, PrometheusHandle};
 
@@ -96,7 +99,35 @@ async fn log_level(State(state): State<ManagementState>) -> impl IntoResponse {
     }
 }
 
-async fn set_log_level(State(state): State<ManagementState>, level: String) -> impl IntoResponse {
+/// The body of `PUT /loglevel`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogLevel {
+    level: String,
+}
+
+/// Whether a page of some site may stand behind a request. Browsers say so by `Origin` or `Sec-Fetch-Site`; a name that
+/// was pointed at this address by somebody else (DNS rebinding) shows in `Host`.
+fn from_a_page(headers: &HeaderMap, authority: Option<&Authority>) -> bool {
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        return true;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let Some(host) = authority.or(host.as_ref()).map(Authority::host) else { return true };
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let local = name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+    !local && name.parse::<IpAddr>().is_err()
+}
+
+async fn set_log_level(State(state): State<ManagementState>, request: Request) -> impl IntoResponse {
+    if from_a_page(request.headers(), request.uri().authority()) {
+        let text = "ask by an address or as localhost, and not from a browser's page\n";
+        return (StatusCode::FORBIDDEN, text.to_owned());
+    }
+    let Ok(Json(LogLevel { level })) = Json::<LogLevel>::from_request(request, &()).await else {
+        let text = "send {\"level\":\"debug\"} with content-type: application/json\n";
+        return (StatusCode::BAD_REQUEST, text.to_owned());
+    };
     let Some(logs) = &state.logs else {
         return (StatusCode::NOT_FOUND, "the embedding program keeps the logs\n".to_owned());
     };
@@ -106,5 +137,30 @@ async fn set_log_level(State(state): State<ManagementState>, level: String) -> i
             (StatusCode::OK, format!("{}\n", logs.level()))
         }
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_from_programs() {
+        fn check(headers: &[(&'static str, &'static str)], expect: bool) {
+            let map = headers
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(from_a_page(&map, None), expect, "{headers:?}");
+        }
+        check(&[("host", "localhost:31100")], false);
+        check(&[("host", "127.0.0.1:31100")], false);
+        check(&[("host", "[::1]:31100")], false);
+        check(&[("host", "10.1.2.3:31100")], false);
+        check(&[("host", "rebound.example:31100")], true);
+        check(&[("host", "localhost.example:31100")], true);
+        check(&[("host", "localhost:31100"), ("origin", "http://localhost:31100")], true);
+        check(&[("host", "localhost:31100"), ("sec-fetch-site", "same-origin")], true);
+        check(&[], true);
     }
 }

@@ -9,7 +9,7 @@ use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
     ResponseBuilder,
 };
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 const DESCRIPTION: &str = "\
 Send, search, chart and manage a tenant's events.
@@ -25,8 +25,25 @@ next page.
 
 **Times** are RFC 3339; parameters also take `now`, `now-15m` and epoch milliseconds.
 
-**Limits**: 429 and 503 carry `Retry-After`. A creation with an `Idempotency-Key` that is sent again answers as it did \
-the first time; keys are kept for a day while the server runs.";
+**Limits**: 429 and 503 carry `Retry-After`; wrong tokens are slowed down for each client address. A head may have \
+32 KiB and 100 fields (else 431), and a body must keep coming (else 408). A creation with an `Idempotency-Key` that is \
+sent again answers as it did the first time; sent with another body it is refused (422). Keys are kept for a day while \
+the server runs.
+
+**Unknown names** of query parameters and of members of a body are refused (400), and named.";
+
+/// What a creation takes beside its body.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IdempotencyParams {
+    /// Any text of at most 255 bytes. Sent again with the same body the answer is that of the first time, with
+    /// `Idempotent-Replayed: true`.
+    #[param(rename = "Idempotency-Key")]
+    pub idempotency_key: Option<String>,
+}
+
+/// When a creation answers 422.
+pub const KEY_REUSED: &str = "The `Idempotency-Key` was used with another body";
 
 /// The frame that operations are put into.
 pub fn base() -> OpenApi {

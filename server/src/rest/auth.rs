@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 /// E-mail and password.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoginInput {
     /// The login name.
     email: String,

@@ -1,13 +1,16 @@
 //! The TCP port's HTTP sister.
 
 use super::ApiState;
+use crate::http::extract;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
+use crate::http::patience::TooSlow;
 use crate::http::{ApiError, Caller, ProblemExt};
 use ::ingest::http::{HttpError, IngestReport, ingest_ndjson};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::Lang;
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -38,12 +41,12 @@ pub struct RejectedLine {
     message: String,
 }
 
-impl From<IngestReport> for IngestAnswer {
-    fn from(report: IngestReport) -> Self {
+impl IngestAnswer {
+    fn of(report: IngestReport, lang: Lang) -> Self {
         let rejected = report.rejected.into_iter().map(|rejected| RejectedLine {
             line: rejected.line,
-            code: rejected.code.to_string(),
-            message: rejected.message.to_string(),
+            code: rejected.error.code().to_owned(),
+            message: rejected.error.message(lang),
         });
         Self {
             accepted: report.accepted,
@@ -83,13 +86,14 @@ pub async fn ingest(
     }
     let peer = ctx.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let limited = Limited::new(body, state.ingest_body_max);
-    let mut too_large = false;
+    let (mut too_large, mut too_slow) = (false, false);
     let chunks = limited.into_data_stream().inspect(|chunk| {
         too_large |= chunk.as_ref().is_err_and(|error| error.is::<LengthLimitError>());
+        too_slow |= chunk.as_ref().is_err_and(|error| TooSlow::caused(&**error));
     });
     let taken = ingest_ndjson(&state.intake, identity, peer, chunks, key).await;
     match taken {
-        Ok(report) => Ok(Json(IngestAnswer::from(report)).into_response()),
+        Ok(report) => Ok(Json(IngestAnswer::of(report, ctx.lang)).into_response()),
         Err(_) if too_large => {
             let most = state.ingest_body_max;
             let text = ctx.lang.pick(
@@ -98,28 +102,32 @@ pub async fn ingest(
             );
             Err(ApiError::of(&ServiceError::TooLarge(text), &ctx))
         }
+        Err(HttpError::Body { report, .. }) if too_slow => {
+            Err(extract::too_slow(&ctx).with_detail(stored(&report, &ctx)))
+        }
         Err(error) => Err(refused(error, &ctx)),
     }
 }
 
+fn stored(report: &IngestReport, ctx: &Ctx) -> String {
+    let count = report.accepted;
+    ctx.lang.pick(
+        format!("앞의 {count}줄은 저장되었습니다."),
+        format!("The first {count} lines that were good are stored."),
+    )
+}
+
 fn refused(error: HttpError, ctx: &Ctx) -> ApiError {
-    let stored = |report: &IngestReport| {
-        let count = report.accepted;
-        ctx.lang.pick(
-            format!("앞의 {count}줄은 저장되었습니다."),
-            format!("The first {count} lines that were good are stored."),
-        )
-    };
     match error {
         HttpError::Quota { retry_after, report } => {
-            ApiError::of(&ServiceError::RateLimited { retry_after }, ctx).with_detail(stored(&report))
+            ApiError::of(&ServiceError::RateLimited { retry_after }, ctx).with_detail(stored(&report, ctx))
         }
         HttpError::Busy { retry_after, report } => {
-            ApiError::of(&ServiceError::Busy { retry_after }, ctx).with_detail(stored(&report))
+            ApiError::of(&ServiceError::Busy { retry_after }, ctx).with_detail(stored(&report, ctx))
         }
         HttpError::Body { reason, report } => {
             tracing::debug!(request_id = %ctx.request_id, reason, "a body broke off");
-            let stored = stored(&report);
+            let stored = stored(&report, ctx);
             ApiError::invalid(
                 "body",
                 &format!("본문을 끝까지 읽지 못했습니다. {stored}"),

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 /// A question about a number over time.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct MetricInput {
     /// The field's name, with dots.
     metric: String,

@@ -8,6 +8,7 @@ pub mod delimited;
 pub mod events;
 pub mod export;
 pub mod ingest;
+pub mod known;
 pub mod live;
 pub mod metrics;
 pub mod sources;
@@ -24,6 +25,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
+use known::KnownParameters;
 use services::{ServiceError, Services};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +90,7 @@ pub fn openapi() -> OpenApi {
 pub fn router(state: ApiState, http: &HttpState) -> Router {
     let (routes, api) = documented(http.idempotency.clone()).split_for_parts();
     let api = api_doc::finish(api);
+    let known = KnownParameters::of(&api);
     let json: Arc<[u8]> = serde_json::to_vec(&api).unwrap_or_default().into();
     let described = get(move || {
         let json = json.to_vec();
@@ -103,6 +106,7 @@ pub fn router(state: ApiState, http: &HttpState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
+        .layer(from_fn_with_state(known, known::check))
         .layer(CompressionLayer::new().compress_when(
             // An event stream must not wait in a compressor.
             DefaultPredicate::new().and(NotForContentType::const_new("text/event-stream")),

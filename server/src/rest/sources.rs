@@ -1,6 +1,7 @@
 //! The registry of sources.
 
 use super::ApiState;
+use super::api_doc::{IdempotencyParams, KEY_REUSED};
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::{ApiError, Caller, ProblemExt};
 use axum::Json;
@@ -11,6 +12,7 @@ use domain::api::{LatestValue, Page, SourceInput, SourceListRequest, SourceState
 use http::StatusCode;
 use serde::Deserialize;
 use services::{Ctx, ServiceError};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// Which sources, and how they are paged.
@@ -68,24 +70,38 @@ pub async fn list(
 
 /// A source to register before it sends.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewSource {
     /// Its key, as it will call itself.
     key: SourceKey,
-    /// What people say of it.
-    #[serde(flatten)]
-    input: SourceInput,
+    // As in `SourceInput`; a flattened one would let unknown members pass.
+    /// What people call it.
+    #[serde(default)]
+    name: String,
+    /// Free words.
+    #[serde(default)]
+    kind: String,
+    /// Free attributes.
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+    /// Seconds of silence after which it counts as offline; not given: 300.
+    #[serde(default)]
+    offline_after_secs: Option<u32>,
 }
 
 /// Register a source.
 #[utoipa::path(post, path = "/api/v1/sources", tag = "sources", operation_id = "create_source",
-    request_body = NewSource,
-    responses((status = 201, body = SourceSummary), (status = 409, description = "The key is taken")))]
+    request_body = NewSource, params(IdempotencyParams),
+    responses((status = 201, body = SourceSummary), (status = 409, description = "The key is taken"),
+        (status = 422, description = KEY_REUSED)))]
 pub async fn create(
     State(state): State<ApiState>,
     Caller(ctx): Caller,
     ApiJson(new): ApiJson<NewSource>,
 ) -> Result<Response, ApiError> {
-    let made = state.services.create_source(&ctx, new.key, new.input).await.problem(&ctx)?;
+    let NewSource { key, name, kind, attributes, offline_after_secs } = new;
+    let input = SourceInput { name, kind, attributes, offline_after_secs };
+    let made = state.services.create_source(&ctx, key, input).await.problem(&ctx)?;
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 

@@ -1,6 +1,7 @@
 //! Ingest and API tokens.
 
 use super::ApiState;
+use super::api_doc::{IdempotencyParams, KEY_REUSED};
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::{ApiError, Caller, ProblemExt};
 use axum::Json;
@@ -34,7 +35,8 @@ pub async fn list(
 
 /// Make a token; the answer alone holds its secret.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", operation_id = "create_token",
-    request_body = TokenInput, responses((status = 201, body = NewToken)))]
+    request_body = TokenInput, params(IdempotencyParams),
+    responses((status = 201, body = NewToken), (status = 422, description = KEY_REUSED)))]
 pub async fn create(
     State(state): State<ApiState>,
     Caller(ctx): Caller,

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
+use rustix::fs::Mode;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A data directory that this process holds.
@@ -69,7 +70,12 @@ impl DataDir {
     /// As [`DataDir::claim`], and where another process has it.
     pub fn open(path: &Path) -> Result<Self> {
         match Self::claim(path)? {
-            Claim::Ours(dir) => Ok(dir),
+            Claim::Ours(dir) => {
+                // What the stores write from here on is the owner's alone, whatever the shell's umask.
+                rustix::process::umask(Mode::RWXG | Mode::RWXO);
+                tighten(path);
+                Ok(dir)
+            }
             Claim::Taken(holder) => {
                 let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                 bail!(
@@ -114,6 +120,68 @@ impl DataDir {
     }
 }
 
+/// What this program keeps in a data directory.
+const OWN: [&str; 8] =
+    [LOCK, SECRET_KEY, "qgx.sock", "log", "index", "owner-password", "self-signed.crt", "self-signed.key"];
+
+fn is_own(name: &str) -> bool {
+    OWN.contains(&name) || name.starts_with("qgx.db")
+}
+
+/// Permissions of everybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// What of a data directory other people on this machine may read: itself, or things of ours within; empty where
+/// nothing. The directory closes off everything below it, so that what lies deeper is not looked at.
+pub fn open_to_others(path: &Path) -> Vec<PathBuf> {
+    let is_open = |path: &Path| {
+        std::fs::symlink_metadata(path)
+            .is_ok_and(|meta| !meta.is_symlink() && meta.permissions().mode() & OTHERS != 0)
+    };
+    let within = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let within = within.filter(|entry| entry.file_name().to_str().is_some_and(is_own));
+    let mut found: Vec<PathBuf> = std::iter::once(path.to_owned())
+        .chain(within.map(|entry| entry.path()))
+        .filter(|path| is_open(path))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Takes other people's rights from an existing data directory and from what is ours in it. A directory that also holds
+/// what is not ours stays as it is: others may need it.
+fn tighten(path: &Path) {
+    let foreign = std::fs::read_dir(path).into_iter().flatten().flatten().find(|entry| {
+        let name = entry.file_name();
+        !name.to_str().is_some_and(|name| is_own(name) || name == "lost+found" || name == "qgx.toml")
+    });
+    for open in open_to_others(path) {
+        if open == path
+            && let Some(foreign) = &foreign
+        {
+            tracing::warn!(
+                directory = %path.display(),
+                foreign = %foreign.file_name().display(),
+                "others on this machine can enter the data directory, which also holds what is not of QGX: give it one of its own"
+            );
+            continue;
+        }
+        let tightened = std::fs::metadata(&open).and_then(|meta| {
+            let mut permissions = meta.permissions();
+            permissions.set_mode(permissions.mode() & !OTHERS);
+            std::fs::set_permissions(&open, permissions)
+        });
+        match tightened {
+            Ok(()) => {
+                tracing::warn!(path = %open.display(), "others on this machine could read it; now the owner alone can")
+            }
+            Err(error) => {
+                tracing::warn!(path = %open.display(), %error, "others on this machine can read it, and that cannot be changed")
+            }
+        }
+    }
+}
+
 /// The control socket of a data directory.
 pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("qgx.sock")
@@ -142,7 +210,38 @@ pub fn write_secret(path: &Path, content: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    /// A directory that everybody may read, with a database and one thing more.
+    fn existing(more: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["qgx.db", more] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+            std::fs::set_permissions(dir.path().join(name), PermissionsExt::from_mode(0o644)).unwrap();
+        }
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        dir
+    }
+
+    #[test]
+    fn what_others_could_read_is_closed_but_a_shared_directory_stays() {
+        fn check(more: &str, directory: u32, file: u32) {
+            let dir = existing(more);
+            assert!(open_to_others(dir.path()).contains(&dir.path().join("qgx.db")));
+            let held = DataDir::open(dir.path()).unwrap();
+            assert_eq!(mode(dir.path()), directory, "{more}");
+            assert_eq!(mode(&dir.path().join("qgx.db")), 0o600, "{more}");
+            assert_eq!(mode(&dir.path().join(more)), file, "{more}");
+            std::fs::write(dir.path().join("new"), "").unwrap();
+            assert_eq!(mode(&dir.path().join("new")), 0o600, "whatever the umask was");
+            drop(held);
+        }
+        check("secret-key", 0o700, 0o600);
+        check("family-photos", 0o755, 0o644);
+    }
 
     #[test]
     fn a_directory_is_held_once_and_freed_at_the_end() {
@@ -162,8 +261,7 @@ mod tests {
         let key = data.secret_keys(&[]).unwrap();
         assert_eq!(data.secret_keys(&[]).unwrap(), key);
         assert_eq!(data.secret_keys(&[[1; 32]]).unwrap(), [[1; 32]]);
-        let mode = std::fs::metadata(dir.path().join(SECRET_KEY)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(mode(&dir.path().join(SECRET_KEY)), 0o600);
         std::fs::write(dir.path().join(SECRET_KEY), "short").unwrap();
         assert!(data.secret_keys(&[]).is_err());
     }

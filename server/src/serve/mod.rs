@@ -13,7 +13,8 @@ pub use readiness::Readiness;
 
 use crate::config::Config;
 use crate::control::socket::ControlSocket;
-use crate::http::listener::HttpListener;
+use crate::http::listener::{HttpListener, Limits};
+use crate::http::patience::Patience;
 use crate::http::tls::Certificate;
 use crate::http::{HttpState, Site};
 use crate::management::{self, ManagementState};
@@ -195,7 +196,13 @@ struct Listeners {
 
 impl Listeners {
     async fn bind(config: &Config, certificate: Option<&Arc<Certificate>>) -> Result<Self> {
-        let most = config.web.connections_max;
+        let limits = Limits {
+            connections: config.web.connections_max,
+            per_address: config.web.connections_per_address,
+            exempt: config.trusted_proxies.as_slice().into(),
+            patience: Patience::default(),
+        };
+        let few = Limits { connections: 256, per_address: 64, ..limits.clone() };
         let listen = &config.listen;
         let mut problems = Vec::new();
         let mut keep = |setting: &str, address: SocketAddr, bound: std::io::Result<HttpListener>| match bound
@@ -206,11 +213,11 @@ impl Listeners {
                 None
             }
         };
-        let front = HttpListener::bind("front", listen.front, certificate, most).await;
+        let front = HttpListener::bind("front", listen.front, certificate, limits.clone()).await;
         let front = keep("front_listen", listen.front, front);
-        let back = HttpListener::bind("back", listen.back, certificate, most).await;
+        let back = HttpListener::bind("back", listen.back, certificate, limits).await;
         let back = keep("back_listen", listen.back, back);
-        let management = HttpListener::bind("management", listen.management, None, 256).await;
+        let management = HttpListener::bind("management", listen.management, None, few).await;
         let management = keep("management", listen.management, management);
         match (front, back, management) {
             (Some(front), Some(back), Some(management)) => Ok(Self { front, back, management }),

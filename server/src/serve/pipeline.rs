@@ -54,6 +54,7 @@ impl Pipeline {
             max_connections_per_address: config.ingestion.connections_per_address,
             handshake: config.ingestion.handshake,
             idle: config.ingestion.idle,
+            proxy_protocol_from: config.ingestion.proxy_protocol_from.clone(),
             http_hint: http_hint(config).into(),
             ..TcpConfig::default()
         };
@@ -101,9 +102,7 @@ impl Draining {
     /// Processes what was read, after every front door is shut. What it does not manage it goes on with at the next
     /// start.
     pub async fn finish(self, time: Duration) {
-        if tokio::time::timeout(time, self.0.shutdown()).await.is_err() {
-            tracing::warn!("the processor was cut off at the end of the grace period");
-        }
+        self.0.shutdown_within(time).await;
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "self-monitor";
 
 /// How it sends into a tenant: as a source with this machine's name, by a token that is made anew at each start, so that
-/// its secret is written nowhere. The one of the start before is revoked.
+/// its secret is written nowhere. The one of the start before is revoked, those before it are removed.
 ///
 /// # Errors
 /// Where the database fails.
@@ -26,8 +26,17 @@ pub async fn options(services: &Services, tenant: TenantId, ingestion: SocketAdd
     let before = services.tokens(&ctx, Some(TokenKind::Ingest)).await.context("reading the tokens")?;
     for old in before {
         // Other machines on the same database have tokens of the same name.
-        if old.name == NAME && old.source == source && old.revoked_at.is_none() {
+        if old.name != NAME || old.source != source {
+            continue;
+        }
+        if old.revoked_at.is_none() {
+            // For now it stays, so that a process that has it is refused by that name.
             services.revoke_token(&ctx, &old.id).await.context("revoking the self-monitor's last token")?;
+        } else {
+            services
+                .remove_ended_token(&ctx, &old.id)
+                .await
+                .context("removing an old self-monitor's token")?;
         }
     }
     let input = TokenInput {

@@ -1,10 +1,14 @@
-//! Opens the embedded stores of a data directory, and closes them in the right order.
+//! Opens the stores that the settings name, and closes them in the right order.
 
 use super::data_dir::{DataDir, database_path};
 use crate::config::Config;
 use anyhow::{Context, Result};
 use services::{PasswordParams, Services, ServicesConfig, Stores};
+use std::path::Path;
+use std::sync::Arc;
+use store::broker::Broker;
 use store_index::{IndexOptions, TantivyIndex};
+use store_kafka::{Ensured, KafkaBroker, ensure_topics};
 use store_log::{EmbeddedLog, LogOptions};
 use store_sql::SqlDatabase;
 
@@ -24,26 +28,13 @@ pub enum Cost {
 pub async fn open(data_dir: &DataDir, config: &Config, cost: Cost) -> Result<Services> {
     let path = data_dir.path();
     let keys = data_dir.secret_keys(&config.access.secret_keys)?;
-    let database = database_path(path);
-    let sql = SqlDatabase::open(&database)
-        .await
-        .with_context(|| format!("the database {} cannot be opened; run `qgx doctor`", database.display()))?;
+    let sql = open_sql(path, config).await?;
     store::sql::Accounts::migrate(&*sql)
         .await
         .context("the database cannot be brought to this version's schema")?;
-    let log_options = LogOptions {
-        retention_age: config.broker.retention,
-        retention_bytes: config.broker.max_bytes,
-        ..LogOptions::default()
-    };
-    let (log_dir, index_dir) = (path.join("log"), path.join("index"));
+    let broker = open_broker(path, config).await?;
+    let index_dir = path.join("index");
     // Opening reads and repairs files: not the runtime's work.
-    let broker = {
-        let dir = log_dir.clone();
-        telemetry::spawn_blocking_named("open-log", move || EmbeddedLog::open(dir, log_options)).await?
-    };
-    let broker = broker
-        .with_context(|| format!("the log in {} cannot be opened; run `qgx doctor`", log_dir.display()))?;
     let index = {
         let dir = index_dir.clone();
         telemetry::spawn_blocking_named("open-index", move || {
@@ -67,6 +58,56 @@ pub async fn open(data_dir: &DataDir, config: &Config, cost: Cost) -> Result<Ser
             },
         },
     ))
+}
+
+async fn open_sql(path: &Path, config: &Config) -> Result<Arc<SqlDatabase>> {
+    if let Some(url) = &config.database {
+        let database = SqlDatabase::connect(url.secret()).await;
+        return database.context("the database cannot be used; check QGX_DATABASE_URL");
+    }
+    let file = database_path(path);
+    SqlDatabase::open(&file)
+        .await
+        .with_context(|| format!("the database {} cannot be opened; run `qgx doctor`", file.display()))
+}
+
+async fn open_broker(path: &Path, config: &Config) -> Result<Arc<dyn Broker>> {
+    if let Some(kafka) = &config.kafka {
+        let broker = KafkaBroker::connect(kafka.clone()).await;
+        return Ok(broker.context("the broker cannot be used; check QGX_BROKER_URL")?);
+    }
+    let options = LogOptions {
+        retention_age: config.broker.retention,
+        retention_bytes: config.broker.max_bytes,
+        ..LogOptions::default()
+    };
+    let log_dir = path.join("log");
+    let opening = {
+        let dir = log_dir.clone();
+        telemetry::spawn_blocking_named("open-log", move || EmbeddedLog::open(dir, options)).await?
+    };
+    Ok(opening
+        .with_context(|| format!("the log in {} cannot be opened; run `qgx doctor`", log_dir.display()))?)
+}
+
+/// Makes what the stores need from outside and a migration may make: Kafka's topics. Answers what was done, a line each.
+///
+/// # Errors
+/// Where the cluster does not answer or refuses.
+pub async fn prepare(config: &Config) -> Result<Vec<String>> {
+    let Some(kafka) = &config.kafka else { return Ok(Vec::new()) };
+    let ensured =
+        ensure_topics(kafka).await.context("the Kafka topics cannot be made; check QGX_BROKER_URL")?;
+    let told = |it: Ensured| match it {
+        Ensured::Created { topic, partitions } => {
+            format!("made the topic {topic} with {partitions} partitions")
+        }
+        Ensured::Grown { topic, from, to } => format!("the topic {topic} has {to} partitions, {from} before"),
+        Ensured::Kept { topic, partitions } => {
+            format!("the topic {topic} is there with {partitions} partitions")
+        }
+    };
+    Ok(ensured.into_iter().map(told).collect())
 }
 
 /// Syncs and closes broker and index. The SQL store's connections close with the process.

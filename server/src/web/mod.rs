@@ -4,8 +4,9 @@ pub mod assets;
 pub mod download;
 pub mod live;
 pub mod pages;
+mod returned;
 
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::http::{HttpState, Site};
 use app::context::Ports;
 use assets::Assets;
@@ -35,6 +36,8 @@ pub struct WebState {
     pub assets: Arc<Assets>,
     /// Ports that Connect prints.
     pub ports: Ports,
+    /// Whether the API's port is encrypted by this process.
+    pub api_encrypted: bool,
     /// Cancelled when the process begins to stop: endless streams end then.
     pub stopping: CancellationToken,
 }
@@ -67,9 +70,23 @@ impl WebState {
                 api_origin: web.api_public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
                 ingest_host: web.ingest_public_address.as_deref().map(host_of),
             },
+            api_encrypted: config.tls != Tls::Off,
             stopping: stopping.clone(),
         }
     }
+
+    /// What Connect prints to somebody who asked for the web by this host. Without a setting the API is on the same
+    /// host, by the scheme that it is really served by.
+    pub fn ports_for(&self, host: &str) -> Ports {
+        let origin = || api_origin(host, self.ports.api, self.api_encrypted);
+        Ports { api_origin: Some(self.ports.api_origin.clone().unwrap_or_else(origin)), ..self.ports.clone() }
+    }
+}
+
+fn api_origin(host: &str, port: u16, encrypted: bool) -> String {
+    let scheme = if encrypted { "https" } else { "http" };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("{scheme}://{host}:{port}")
 }
 
 /// The host of `HOST:PORT`, whose port may be left out.
@@ -118,6 +135,16 @@ pub fn router(state: WebState, http: &HttpState) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_api_is_named_as_it_is_served() {
+        fn check(host: &str, encrypted: bool, expect: &str) {
+            assert_eq!(api_origin(host, 31_090, encrypted), expect);
+        }
+        check("localhost", false, "http://localhost:31090");
+        check("qgx.example.com", true, "https://qgx.example.com:31090");
+        check("2001:db8::1", true, "https://[2001:db8::1]:31090");
+    }
 
     #[test]
     fn the_host_of_an_address() {

@@ -1,7 +1,8 @@
 //! Pages and server functions, rendered in one and the same context.
 
-use super::WebState;
+use super::{WebState, returned};
 use crate::http::actor::Profile;
+use crate::http::extract::read_body;
 use crate::http::headers::CspNonce;
 use crate::http::session::{BrowserSession, cookie_name};
 use crate::http::{Caller, RequestOrigin};
@@ -9,7 +10,7 @@ use app::context::{RequestContext, SignIn};
 use app::cookies;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use domain::Timestamp;
 use domain::api::Theme;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -44,7 +45,7 @@ fn context(state: &WebState, request: &Request) -> Option<RequestContext> {
         nonce: extensions.get::<CspNonce>()?.0.clone(),
         sign_in: if cookie_name(origin).is_some() { SignIn::Allowed } else { SignIn::PlainHttp },
         host: origin.host().into(),
-        ports: state.ports.clone(),
+        ports: state.ports_for(origin.host()),
         now: Timestamp::now(),
         ctx,
     })
@@ -78,6 +79,10 @@ pub async fn not_found(State(state): State<WebState>, request: Request) -> Respo
 
 /// Every page is rendered whole, in `Async` mode, so that status and cookies can still be set.
 async fn render(state: &WebState, request: Request) -> Response {
+    let address = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    if let Some(address) = returned::forged(address, &state.services) {
+        return Redirect::to(&address).into_response();
+    }
     let Some(context) = context(state, &request) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -115,14 +120,27 @@ impl<F: Future + Unpin> Future for Owned<F> {
     }
 }
 
+/// The largest body of a server function: an import of sources (5 MiB), as forms escape it.
+const FORM_MAX: usize = 16 << 20;
+/// The same of somebody who is not signed in: nothing but signing in.
+const FORM_MAX_OF_STRANGERS: usize = 64 << 10;
+
 /// A server function.
 pub async fn server_function(State(state): State<WebState>, request: Request) -> Response {
     let Some(context) = context(&state, &request) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
+    // Leptos reads a body to its end, however long that is.
+    let (parts, body) = request.into_parts();
+    let most = if context.me.is_some() { FORM_MAX } else { FORM_MAX_OF_STRANGERS };
+    let request = match read_body(body, most, &context.ctx).await {
+        Ok(body) => Request::from_parts(parts, Body::from(body)),
+        Err(error) => return error.into_response(),
+    };
     let provide = move || context.clone().provide();
     let answer = leptos_axum::handle_server_fns_with_context(provide, request).await;
     let mut response = answer.into_response().map(Body::new);
+    returned::seal(response.headers_mut(), &state.services);
     uncached(&mut response);
     response
 }

@@ -2,6 +2,7 @@
 
 use super::reasons::reason;
 use crate::address;
+use crate::call::Fetched;
 use crate::live::{self, Wants};
 use crate::pages::loaded;
 use crate::server_fns::tokens::refusals;
@@ -18,7 +19,7 @@ const SHOWN: usize = 8;
 
 #[component]
 pub(super) fn Lamp(token: Memo<Option<NewToken>>) -> AnyView {
-    let earlier = Resource::new(|| (), |()| refusals());
+    let earlier = Fetched::new(refusals);
     loaded(earlier, skeleton, move |earlier| view! { <Watching earlier token /> }.into_any())
 }
 

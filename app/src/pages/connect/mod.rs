@@ -8,12 +8,13 @@ mod reasons;
 use super::page_title;
 use crate::address::with_query;
 use crate::boot::use_session;
-use crate::server_fns::tokens::CreateToken;
+use crate::call::{PostForm, Posted};
+use crate::error::Answer;
+use crate::server_fns::tokens::CREATE_TOKEN;
 use crate::texts::{T, t, texts};
 use domain::Permission;
 use domain::api::{NewToken, TokenKind};
 use kinds::Kind;
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use ui::components::{Code, ErrorState, Notice, Tone};
@@ -25,9 +26,13 @@ pub(crate) fn ConnectPage() -> AnyView {
     let query = use_query_map();
     let kind = Memo::new(move |_| query.with(|q| q.get("kind")).and_then(|name| Kind::parse(&name)));
     let source = Memo::new(move |_| query.with(|q| q.get("source").unwrap_or_default()));
-    let make = ServerAction::<CreateToken>::new();
-    let token = Memo::new(move |_| make.value().get().and_then(Result::ok));
-    let may = use_session().may(Permission::IngestTokens);
+    let make = Posted::new(&CREATE_TOKEN);
+    let token = Memo::new(move |_| make.value().and_then(|made| made.flatten().ok()));
+    let session = use_session();
+    let earlier = session.boot.with_value(|boot| boot.made.clone());
+    let secret =
+        Memo::new(move |_| token.with(|t| t.as_ref().map(|t| t.token.clone())).or_else(|| earlier.clone()));
+    let may = session.may(Permission::IngestTokens);
     let choice = move |one: Kind| {
         let link = move || with_query("/connect", [("kind", one.name()), ("source", &*source.get())]);
         view! {
@@ -52,11 +57,11 @@ pub(crate) fn ConnectPage() -> AnyView {
                 view! {
                     <li class="card">
                         <h2>{t(T::make_token)}</h2>
-                        {if may { view! { <MakeToken make source /> }.into_any() } else { not_allowed() }}
+                        {if may { view! { <MakeToken make secret source /> }.into_any() } else { not_allowed() }}
                     </li>
                     <li class="card">
                         <h2>{t(T::configure)}</h2>
-                        <Configuration kind token />
+                        <Configuration kind secret />
                     </li>
                     <li class="card">
                         <h2>{t(T::watch)}</h2>
@@ -74,23 +79,23 @@ fn not_allowed() -> AnyView {
 }
 
 #[component]
-fn MakeToken(make: ServerAction<CreateToken>, source: Memo<String>) -> AnyView {
+fn MakeToken(make: Posted<Answer<NewToken>>, secret: Memo<Option<String>>, source: Memo<String>) -> AnyView {
     let result = move || {
-        make.value().get().map(|result| match result {
-            Ok(NewToken { token, .. }) => view! {
+        let shown = secret.get().map(|secret| {
+            view! {
                 <Notice tone=Tone::Ok>{t(T::token_once)}</Notice>
-                <Code text=Signal::stored(token) />
+                <Code text=Signal::stored(secret) />
             }
-            .into_any(),
-            Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
-        })
+            .into_any()
+        });
+        shown.or_else(|| refused(make))
     };
-    let made = move || matches!(make.value().get(), Some(Ok(_)));
+    let made = move || secret.with(Option::is_some);
     let name = source.with_untracked(|s| if s.is_empty() { "edge".to_owned() } else { s.clone() });
     view! {
         <p class="soft small">{t(T::token_why)}</p>
         <div hidden=made>
-            <ActionForm action=make attr:class="form gap-top">
+            <PostForm form=make class="form gap-top">
                 <input type="hidden" name="kind" value=kind_name(TokenKind::Ingest) />
                 <div class="field">
                     <label for="token-name">{t(T::token_name)}</label>
@@ -105,9 +110,56 @@ fn MakeToken(make: ServerAction<CreateToken>, source: Memo<String>) -> AnyView {
                     {icon(ui::Icon::Key)}
                     {t(T::make_token)}
                 </button>
-            </ActionForm>
+            </PostForm>
         </div>
         {result}
+    }
+    .into_any()
+}
+
+/// Why a token was not made.
+fn refused(make: Posted<Answer<NewToken>>) -> Option<AnyView> {
+    let error = make.value()?.flatten().err()?;
+    Some(view! { <ErrorState problem=*error.0 /> }.into_any())
+}
+
+/// The shortest way to a first event, for the empty Overview: a token at the press of a button, in a command to paste.
+#[component]
+pub(crate) fn FirstCommand() -> AnyView {
+    let session = use_session();
+    let other_ways = view! {
+        <a class="btn" href="/connect">
+            {t(T::other_ways)}
+        </a>
+    };
+    if !session.may(Permission::IngestTokens) {
+        return view! { <div class="actions">{other_ways}</div> }.into_any();
+    }
+    let make = Posted::new(&CREATE_TOKEN);
+    let earlier = session.boot.with_value(|boot| boot.made.clone());
+    let secret = Memo::new(move |_| {
+        make.value().and_then(|made| made.flatten().ok()).map(|made| made.token).or_else(|| earlier.clone())
+    });
+    let made = move || secret.with(Option::is_some);
+    view! {
+        <div class="first">
+            {move || refused(make)}
+            <Code text=command(Kind::Agent, secret) />
+            <p class="small faint">{move || if made() { texts().first_paste() } else { texts().first_token() }}</p>
+        </div>
+        <div class="actions">
+            <div hidden=made>
+                <PostForm form=make>
+                    <input type="hidden" name="kind" value=kind_name(TokenKind::Ingest) />
+                    <input type="hidden" name="name" value=move || texts().first_name() />
+                    <button type="submit" class="btn primary">
+                        {icon(ui::Icon::Key)}
+                        {t(T::fill_in_token)}
+                    </button>
+                </PostForm>
+            </div>
+            {other_ways}
+        </div>
     }
     .into_any()
 }
@@ -121,15 +173,15 @@ pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
 }
 
 #[component]
-fn Configuration(kind: Kind, token: Memo<Option<NewToken>>) -> AnyView {
-    let boot = use_session().boot;
-    let secret = move || token.with(|t| t.as_ref().map_or_else(|| "qgx_…".to_owned(), |t| t.token.clone()));
-    let (host, ports) = boot.with_value(|b| (b.host.clone(), b.ports.clone()));
-    let place = Signal::stored(format!("{}:{}", ports.ingest_host(&host), ports.ingest));
+fn Configuration(kind: Kind, secret: Memo<Option<String>>) -> AnyView {
+    let place =
+        use_session().boot.with_value(|b| format!("{}:{}", b.ports.ingest_host(&b.host), b.ports.ingest));
+    let place = Signal::stored(place);
     let where_to = kind.file().map(|file| view! { <p class="small soft mono">{file}</p> });
-    let config = Signal::derive(move || kind.config(&host, &ports, &secret()));
-    let missing =
-        move || token.with(Option::is_none).then(|| view! { <p class="small faint">{t(T::token_first)}</p> });
+    let config = command(kind, secret);
+    let missing = move || {
+        secret.with(Option::is_none).then(|| view! { <p class="small faint">{t(T::token_first)}</p> })
+    };
     view! {
         <p class="small soft">{t(kind.note())}</p>
         {missing}
@@ -138,4 +190,10 @@ fn Configuration(kind: Kind, token: Memo<Option<NewToken>>) -> AnyView {
         <p class="small faint">{move || texts().sends_to(&place.get())}</p>
     }
     .into_any()
+}
+
+/// What to paste, with the token once there is one.
+fn command(kind: Kind, secret: Memo<Option<String>>) -> Signal<String> {
+    let (host, ports) = use_session().boot.with_value(|b| (b.host.clone(), b.ports.clone()));
+    Signal::derive(move || secret.with(|s| kind.config(&host, &ports, s.as_deref().unwrap_or("qgx_…"))))
 }

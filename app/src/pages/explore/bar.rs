@@ -9,7 +9,6 @@ use domain::query::{
     Class, CompletionKind, CompletionSource, Completions, Query, byte_offset, complete, field_at, highlight,
     utf16_offset,
 };
-use leptos::task::spawn_local;
 use leptos::{ev, prelude::*};
 use ui::{Icon, icon};
 
@@ -48,9 +47,9 @@ pub(super) fn QueryBar() -> AnyView {
             {hidden("cols", |a| a.columns.join(","))}
             {hidden("order", |a| if a.order == Order::Asc { "asc".to_owned() } else { String::new() })}
             <Editor text typed is_bad=Signal::derive(is_bad) />
-            <button type="submit" class="btn primary">
+            <button type="submit" class="btn primary" aria-label=t(T::search)>
                 {icon(Icon::Search)}
-                {t(T::search)}
+                <span class="wide">{t(T::search)}</span>
             </button>
         </form>
         {about}
@@ -101,8 +100,8 @@ impl Typed {
         }
         self.fields.set(Some(Vec::new()));
         let (this, range) = (*self, self.explore.window.range.get_untracked());
-        spawn_local(async move {
-            if let Ok(found) = fields(range).await {
+        fields(range).then(move |found| {
+            if let Ok(found) = found {
                 _ = this.fields.try_set(Some(found));
             }
         });
@@ -141,17 +140,27 @@ impl Typed {
         }
         self.asked.set_value(key);
         let (this, range) = (*self, self.explore.window.range.get_untracked());
-        spawn_local(async move {
-            let Ok(found) = values(field.clone(), prefix, range).await else { return };
+        values(field.clone(), prefix, range).then(move |found| {
+            let Ok(found) = found else { return };
             let values = found.into_iter().map(|value| FacetValue { value, count: 0 }).collect();
             this.facets.try_update(|facets| {
                 facets.retain(|f| f.field != field);
                 facets.push(Facet { field, distinct: 0, values });
             });
             if this.input.try_get_untracked().flatten().is_some_and(|i| has_focus(&i)) {
-                this.offer();
+                this.offer_more();
             }
         });
+    }
+
+    /// Offers what has become known meanwhile. A choice made while it was on its way stays.
+    fn offer_more(&self) {
+        let chosen = self.chosen.get_untracked();
+        let kept = self.offered.with_untracked(|o| Some(o.items.get(chosen?)?.insert.clone()));
+        self.offer();
+        let place =
+            |kept| self.offered.with_untracked(|o| o.items.iter().position(|item| item.insert == kept));
+        self.chosen.set(kept.and_then(place));
     }
 
     /// Puts an offer in and the cursor behind it.

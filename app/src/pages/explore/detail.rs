@@ -3,7 +3,8 @@
 use super::Explore;
 use super::address::Tab;
 use super::marks::Marks;
-use crate::pages::loaded;
+use crate::call::Fetched;
+use crate::pages::{loaded, loaded_json};
 use crate::server_fns::events::{event, surroundings};
 use crate::texts::{T, t, texts};
 use base64::Engine;
@@ -64,7 +65,7 @@ pub(super) fn Detail() -> AnyView {
 
 #[component]
 fn Fields(id: EventId) -> AnyView {
-    let found = Resource::new(|| (), move |()| event(id));
+    let found = Fetched::new(move || event(id));
     loaded(found, skeleton, |event| view! { <FieldList event /> }.into_any())
 }
 
@@ -187,9 +188,9 @@ fn acts(name: String, value: String) -> AnyView {
 
 #[component]
 fn Raw(id: EventId) -> AnyView {
-    let found = Resource::new(|| (), move |()| event(id));
-    loaded(found, skeleton, |event| {
-        let json = serde_json::to_string_pretty(&event).unwrap_or_default();
+    let found = Fetched::new(move || event(id));
+    loaded_json(found, skeleton, |event, json| {
+        let json = indented(json);
         let bytes = event.raw.as_deref().and_then(|raw| STANDARD.decode(raw).ok());
         let wire = bytes.map(|bytes| {
             view! {
@@ -212,6 +213,45 @@ fn Raw(id: EventId) -> AnyView {
     })
 }
 
+/// JSON with a line for each value.
+fn indented(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let mut before = ' ';
+    for c in json.chars() {
+        let (opens, closes) = (matches!(c, '{' | '['), matches!(c, '}' | ']'));
+        match c {
+            _ if in_text => {}
+            _ if closes => {
+                depth = depth.saturating_sub(1);
+                if !matches!(before, '{' | '[') {
+                    line(&mut out, depth);
+                }
+            }
+            _ if matches!(before, '{' | '[' | ',') => line(&mut out, depth),
+            _ => {}
+        }
+        out.push(c);
+        if in_text {
+            in_text = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+            before = '"';
+            continue;
+        }
+        in_text = c == '"';
+        depth += usize::from(opens);
+        if c == ':' {
+            out.push(' ');
+        }
+        before = c;
+    }
+    out
+}
+
 /// Text as it is; other bytes as `\xNN`.
 fn readable(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -229,7 +269,7 @@ fn readable(bytes: &[u8]) -> String {
 fn Around(id: EventId) -> AnyView {
     let explore: Explore = expect_context();
     let locale = use_locale();
-    let found = Resource::new(|| (), move |()| surroundings(id));
+    let found = Fetched::new(move || surroundings(id));
     loaded(found, skeleton, move |found| {
         let row = |event: Event, here: bool| {
             let (id, ts) = (event.id, event.ts);
@@ -257,4 +297,21 @@ fn Around(id: EventId) -> AnyView {
         }
         .into_any()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn json_is_indented_as_serde_indents_it() {
+        let check = |json: &str| {
+            let value: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(indented(json), serde_json::to_string_pretty(&value).unwrap());
+        };
+        check(r#"{"a":1,"b":[true,{"c":[]},{}],"d":{"e":null}}"#);
+        check(r#"{"text":"a \"b\": {1, [2]} \\","z":"펌프"}"#);
+        check("[]");
+        check("7.5");
+    }
 }

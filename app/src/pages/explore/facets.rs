@@ -1,8 +1,9 @@
 //! The most frequent values beside the list: a click keeps a value, Shift or the second button leaves it out.
 
 use super::Explore;
+use crate::call::Fetched;
 use crate::pages::loaded;
-use crate::server_fns::events::facets;
+use crate::server_fns::events::{facets, is_long};
 use crate::texts::{T, t, texts};
 use domain::api::{Facet, FacetValue};
 use domain::query::{filter_state, with_exclusion, with_filter, without_filter};
@@ -17,7 +18,7 @@ const VALUES: u32 = 8;
 pub(super) fn Facets() -> AnyView {
     let explore: Explore = expect_context();
     // The server chooses the fields: level, source, kind, and what the window's events have.
-    let found = Resource::new(move || explore.filter.get(), |filter| facets(filter, Vec::new(), VALUES));
+    let found = Fetched::new(move || facets(explore.filter.get(), Vec::new(), VALUES));
     view! {
         <aside class="card facets" aria-label=t(T::facets)>
             {loaded(found, skeleton, |found| found.into_iter().map(facet).collect_view().into_any())}
@@ -36,10 +37,13 @@ fn field_name(field: &str) -> String {
     }
 }
 
-fn facet(Facet { field, distinct, values }: Facet) -> AnyView {
-    if values.is_empty() {
+/// One field; folded where its values are too many to choose among.
+fn facet(facet: Facet) -> AnyView {
+    if facet.values.is_empty() {
         return ().into_any();
     }
+    let is_open = !is_long(&facet);
+    let Facet { field, distinct, values } = facet;
     let locale = use_locale();
     let most = values.iter().map(|v| v.count).max().unwrap_or(1).max(1);
     let name = {
@@ -48,13 +52,16 @@ fn facet(Facet { field, distinct, values }: Facet) -> AnyView {
     };
     let items = values.into_iter().map(|value| item(field.clone(), value, most)).collect_view();
     view! {
-        <section class="facet">
-            <h3>
-                <span class="clip">{name}</span>
-                <span class="faint">{move || locale.count(distinct)}</span>
-            </h3>
+        <details class="facet" open=is_open>
+            <summary>
+                <h3>
+                    <span class="clip">{name}</span>
+                    <span class="faint">{move || locale.count(distinct)}</span>
+                    {icon(Icon::Down)}
+                </h3>
+            </summary>
             <ul>{items}</ul>
-        </section>
+        </details>
     }
     .into_any()
 }

@@ -1,6 +1,7 @@
 //! Counts over time above the list.
 
 use super::Explore;
+use crate::call::Fetched;
 use crate::pages::loaded;
 use crate::server_fns::events::histogram;
 use crate::texts::texts;
@@ -17,7 +18,7 @@ const BUCKETS: u32 = 80;
 #[component]
 pub(super) fn HistogramCard() -> AnyView {
     let explore: Explore = expect_context();
-    let counts = Resource::new(move || explore.filter.get(), |filter| histogram(filter, BUCKETS));
+    let counts = Fetched::new(move || histogram(explore.filter.get(), BUCKETS));
     view! {
         <section class="card gap" aria-labelledby="hits">
             {loaded(counts, tall_skeleton, |found| view! { <Counted found /> }.into_any())}

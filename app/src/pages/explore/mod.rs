@@ -6,10 +6,12 @@ mod address;
 mod bar;
 mod detail;
 mod facets;
+mod head;
 mod histogram;
 mod list;
 mod marks;
 mod mistake;
+mod rows;
 mod tail;
 
 use super::page_title;
@@ -85,21 +87,26 @@ pub(crate) fn ExplorePage() -> AnyView {
     provide_context(explore);
     let is_query = Memo::new(move |_| explore.address.with(|a| Query::parse(&a.q).is_ok()));
     let is_open = Memo::new(move |_| explore.address.with(|a| a.event.is_some()));
-    let (is_query, is_open) = (a_turn_later(is_query), a_turn_later(is_open));
+    let is_open = a_turn_later(is_open);
+    // What was found stays in sight while a mistake is mended, dimmed and out of reach.
+    let is_shown = Memo::new(move |before: Option<&bool>| before == Some(&true) || is_query.get());
+    let is_stale = move || !is_query.get();
     view! {
         {page_title(|t| t.explore().to_owned())}
         <h1 class="sr">{t(T::explore)}</h1>
         <bar::QueryBar />
         {move || {
-            is_query
+            is_shown
                 .get()
                 .then(|| {
                     view! {
-                        <histogram::HistogramCard />
-                        <div class="explore" class:open=move || is_open.get()>
-                            <facets::Facets />
-                            <list::Events />
-                            {move || is_open.get().then(|| view! { <detail::Detail /> })}
+                        <div class="results" class:stale=is_stale inert=is_stale>
+                            <histogram::HistogramCard />
+                            <div class="explore" class:open=move || is_open.get()>
+                                <facets::Facets />
+                                <list::Events />
+                                {move || is_open.get().then(|| view! { <detail::Detail /> })}
+                            </div>
                         </div>
                     }
                 })

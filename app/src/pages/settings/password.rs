@@ -1,17 +1,17 @@
 //! Changing the password.
 
-use crate::server_fns::account::ChangePassword;
+use crate::call::{PostForm, Posted};
+use crate::server_fns::account::CHANGE_PASSWORD;
 use crate::texts::{T, t};
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use ui::components::{ErrorState, Notice, Tone};
 
 #[component]
 pub(super) fn Password() -> AnyView {
-    let change = ServerAction::<ChangePassword>::new();
+    let change = Posted::new(&CHANGE_PASSWORD);
     let form = NodeRef::<leptos::html::Form>::new();
     Effect::new(move |_| {
-        if matches!(change.value().get(), Some(Ok(())))
+        if matches!(change.value(), Some(Ok(Ok(()))))
             && let Some(form) = form.get_untracked()
         {
             form.reset();
@@ -20,7 +20,7 @@ pub(super) fn Password() -> AnyView {
     let me = crate::boot::use_session().me;
     let email = me.with_untracked(|me| me.as_ref().and_then(|me| me.user.as_ref().map(|u| u.email.clone())));
     let said = move || {
-        change.value().get().map(|result| match result {
+        change.value().map(Result::flatten).map(|result| match result {
             Ok(()) => view! { <Notice tone=Tone::Ok>{t(T::password_changed)}</Notice> }.into_any(),
             Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
         })
@@ -29,7 +29,7 @@ pub(super) fn Password() -> AnyView {
         <section class="card pad" aria-labelledby="password">
             <h2 id="password">{t(T::password)}</h2>
             {said}
-            <ActionForm action=change attr:class="form" node_ref=form>
+            <PostForm form=change class="form" node_ref=form>
                 // Tells password managers whose password it is; not sent.
                 <input type="email" autocomplete="username" value=email readonly hidden />
                 <div class="field">
@@ -64,7 +64,7 @@ pub(super) fn Password() -> AnyView {
                         {t(T::password_change)}
                     </button>
                 </div>
-            </ActionForm>
+            </PostForm>
         </section>
     }
     .into_any()

@@ -1,10 +1,10 @@
 //! Name, language, theme.
 
 use crate::boot::use_session;
+use crate::call::{PostForm, Posted};
 use crate::frame::{LanguageForm, ThemeForm};
-use crate::server_fns::account::UpdateProfile;
+use crate::server_fns::account::UPDATE_PROFILE;
 use crate::texts::{T, t};
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use ui::components::{ErrorState, Notice, Tone};
 use ui::use_locale;
@@ -12,9 +12,9 @@ use ui::use_locale;
 #[component]
 pub(super) fn Profile() -> AnyView {
     let session = use_session();
-    let update = ServerAction::<UpdateProfile>::new();
+    let update = Posted::new(&UPDATE_PROFILE);
     Effect::new(move |_| {
-        if let Some(Ok(profile)) = update.value().get() {
+        if let Some(Ok(Ok(profile))) = update.value() {
             session.me.update(|me| {
                 if let Some(me) = me {
                     me.user = Some(profile);
@@ -27,7 +27,7 @@ pub(super) fn Profile() -> AnyView {
     let role = session.me.with_untracked(|me| me.as_ref().map(|me| me.role.name()));
     let zone = use_locale().zone_name();
     let said = move || {
-        update.value().get().map(|result| match result {
+        update.value().map(Result::flatten).map(|result| match result {
             Ok(_) => view! { <Notice tone=Tone::Ok>{t(T::saved)}</Notice> }.into_any(),
             Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
         })
@@ -36,7 +36,7 @@ pub(super) fn Profile() -> AnyView {
         <section class="card pad" aria-labelledby="profile">
             <h2 id="profile">{t(T::profile)}</h2>
             {said}
-            <ActionForm action=update attr:class="form">
+            <PostForm form=update class="form">
                 <div class="field">
                     <label for="p-name">{t(T::name)}</label>
                     <input class="input" id="p-name" name="name" autocomplete="name" maxlength="100" value=name />
@@ -58,7 +58,7 @@ pub(super) fn Profile() -> AnyView {
                         {t(T::save)}
                     </button>
                 </div>
-            </ActionForm>
+            </PostForm>
         </section>
         <section class="card pad" aria-labelledby="looks">
             <h2 id="looks">{t(T::looks)}</h2>

@@ -1,22 +1,21 @@
 //! Where somebody is signed in.
 
+use crate::call::{Fetched, PostForm, Posted};
 use crate::pages::loaded;
-use crate::server_fns::account::{RevokeOtherSessions, RevokeSession, sessions};
+use crate::server_fns::account::{REVOKE_OTHER_SESSIONS, REVOKE_SESSION, sessions};
 use crate::texts::{T, t, texts};
 use domain::api::SessionInfo;
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use ui::components::{ErrorState, Tone, pill, skeleton};
 use ui::use_locale;
 
 #[component]
 pub(super) fn Sessions() -> AnyView {
-    let one = ServerAction::<RevokeSession>::new();
-    let others = ServerAction::<RevokeOtherSessions>::new();
-    let list = Resource::new(move || (one.version().get(), others.version().get()), |_| sessions());
+    let one = Posted::new(&REVOKE_SESSION);
+    let others = Posted::new(&REVOKE_OTHER_SESSIONS);
+    let list = Fetched::new(move || sessions().turn(one.turn() + others.turn()));
     let error = move || {
-        let failed =
-            one.value().get().and_then(Result::err).or_else(|| others.value().get().and_then(Result::err));
+        let failed = one.error().or_else(|| others.error());
         failed.map(|e| view! { <ErrorState problem=*e.0 /> })
     };
     let row = move |session: SessionInfo| row(session, one);
@@ -26,11 +25,11 @@ pub(super) fn Sessions() -> AnyView {
             <header>
                 <h2 id="sessions">{t(T::sessions)}</h2>
                 <span class="spacer"></span>
-                <ActionForm action=others>
+                <PostForm form=others>
                     <button type="submit" class="btn">
                         {t(T::end_others)}
                     </button>
-                </ActionForm>
+                </PostForm>
             </header>
             {loaded(list, skeleton, move |list| list.into_iter().map(row).collect_view().into_any())}
         </section>
@@ -67,7 +66,7 @@ fn browser_name(agent: &str) -> String {
     }
 }
 
-fn row(session: SessionInfo, one: ServerAction<RevokeSession>) -> AnyView {
+fn row(session: SessionInfo, one: Posted<()>) -> AnyView {
     let locale = use_locale();
     let SessionInfo { id, user_agent, peer, created_at, last_seen_at, current } = session;
     let name = browser_name(&user_agent);
@@ -75,12 +74,12 @@ fn row(session: SessionInfo, one: ServerAction<RevokeSession>) -> AnyView {
         pill(Tone::Ok, t(T::this_browser))
     } else {
         view! {
-            <ActionForm action=one>
+            <PostForm form=one>
                 <input type="hidden" name="id" value=id />
                 <button type="submit" class="btn">
                     {t(T::end_session)}
                 </button>
-            </ActionForm>
+            </PostForm>
         }
         .into_any()
     };

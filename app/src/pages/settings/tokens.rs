@@ -1,24 +1,27 @@
 //! Tokens: what sends and what calls the API.
 
 use crate::boot::use_session;
+use crate::call::{Fetched, PostForm, Posted};
+use crate::error::Answer;
 use crate::pages::connect::kind_name;
 use crate::pages::loaded;
-use crate::server_fns::tokens::{CreateToken, RevokeToken, tokens};
+use crate::server_fns::tokens::{CREATE_TOKEN, REVOKE_TOKEN, tokens};
 use crate::texts::{T, t, texts};
 use domain::api::{NewToken, TokenInfo, TokenKind};
 use domain::{Permission, Role};
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use ui::components::{Code, ErrorState, Menu, Notice, Tone, empty, pill, skeleton};
 use ui::{Icon, icon, use_locale};
 
 #[component]
 pub(super) fn Tokens() -> AnyView {
-    let create = ServerAction::<CreateToken>::new();
-    let revoke = ServerAction::<RevokeToken>::new();
-    let list = Resource::new(move || (create.version().get(), revoke.version().get()), |_| tokens(None));
+    let create = Posted::new(&CREATE_TOKEN);
+    let revoke = Posted::new(&REVOKE_TOKEN);
+    let list = Fetched::new(move || tokens(None).turn(create.turn() + revoke.turn()));
+    let earlier = use_session().boot.with_value(|boot| boot.made.clone());
     let made = move || {
-        create.value().get().map(|result| match result {
+        let Some(result) = create.value() else { return earlier.clone().map(made_without_scripts) };
+        Some(match result.flatten() {
             Ok(NewToken { token, info }) => view! {
                 <section class="card pad once" aria-labelledby="made">
                     <h2 id="made">{info.name}</h2>
@@ -30,8 +33,7 @@ pub(super) fn Tokens() -> AnyView {
             Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
         })
     };
-    let error =
-        move || revoke.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
+    let error = move || revoke.error().map(|e| view! { <ErrorState problem=*e.0 /> });
     view! {
         {made}
         {error}
@@ -46,6 +48,17 @@ pub(super) fn Tokens() -> AnyView {
     .into_any()
 }
 
+/// What a form sent without scripts has made.
+fn made_without_scripts(token: String) -> AnyView {
+    view! {
+        <section class="card pad once" aria-label=t(T::tokens)>
+            <Notice tone=Tone::Ok>{t(T::token_once)}</Notice>
+            <Code text=Signal::stored(token) />
+        </section>
+    }
+    .into_any()
+}
+
 /// Words for a kind of token.
 fn kind_text(kind: TokenKind) -> fn(T) -> &'static str {
     match kind {
@@ -55,7 +68,7 @@ fn kind_text(kind: TokenKind) -> fn(T) -> &'static str {
 }
 
 #[component]
-fn Create(create: ServerAction<CreateToken>) -> AnyView {
+fn Create(create: Posted<Answer<NewToken>>) -> AnyView {
     let session = use_session();
     let kinds = [(TokenKind::Ingest, Permission::IngestTokens), (TokenKind::Api, Permission::ApiTokens)]
         .into_iter()
@@ -71,7 +84,7 @@ fn Create(create: ServerAction<CreateToken>) -> AnyView {
     view! {
         <section class="card pad" aria-labelledby="make">
             <h2 id="make">{t(T::make_token)}</h2>
-            <ActionForm action=create attr:class="form">
+            <PostForm form=create class="form">
                 <div class="field">
                     <label for="t-kind">{t(T::kind)}</label>
                     <select
@@ -113,18 +126,18 @@ fn Create(create: ServerAction<CreateToken>) -> AnyView {
                         {t(T::make_token)}
                     </button>
                 </div>
-            </ActionForm>
+            </PostForm>
         </section>
     }
     .into_any()
 }
 
-fn table(list: Vec<TokenInfo>, revoke: ServerAction<RevokeToken>) -> AnyView {
+fn table(list: Vec<TokenInfo>, revoke: Posted<TokenInfo>) -> AnyView {
     if list.is_empty() {
         return empty(Icon::Key, t(T::no_tokens), t(T::no_tokens_body), ());
     }
     view! {
-        <div class="table-wrap">
+        <div class="tokens">
             <table>
                 <thead>
                     <tr>
@@ -144,7 +157,7 @@ fn table(list: Vec<TokenInfo>, revoke: ServerAction<RevokeToken>) -> AnyView {
     .into_any()
 }
 
-fn row(token: TokenInfo, revoke: ServerAction<RevokeToken>) -> AnyView {
+fn row(token: TokenInfo, revoke: Posted<TokenInfo>) -> AnyView {
     let locale = use_locale();
     let TokenInfo {
         id,
@@ -185,13 +198,13 @@ fn row(token: TokenInfo, revoke: ServerAction<RevokeToken>) -> AnyView {
                 button="btn quiet danger"
                 summary=view! { <span>{t(T::revoke)}</span> }.into_any()
             >
-                <ActionForm action=revoke attr:class="ask">
+                <PostForm form=revoke class="ask">
                     <p class="small">{t(T::revoke_note)}</p>
                     <input type="hidden" name="id" value=id />
                     <button type="submit" class="btn danger">
                         {t(T::revoke)}
                     </button>
-                </ActionForm>
+                </PostForm>
             </Menu>
         }
     });

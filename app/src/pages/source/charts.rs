@@ -1,6 +1,7 @@
 //! A chart a metric, over the window of the page.
 
 use crate::address;
+use crate::call::Fetched;
 use crate::frame::use_window;
 use crate::pages::loaded;
 use crate::server_fns::events::metrics as query_metrics;
@@ -8,7 +9,7 @@ use crate::texts::{T, t, texts};
 use domain::api::{Aggregate, MetricQuery, MetricResult};
 use domain::{SourceKey, TimeRange, TimeWindow};
 use leptos::prelude::*;
-use leptos_router::hooks::{use_navigate, use_query_map};
+use leptos_router::hooks::{use_location, use_navigate, use_query_map};
 use ui::Icon;
 use ui::charts::{LineChart, LineData};
 use ui::components::{empty, tall_skeleton};
@@ -38,13 +39,41 @@ pub(super) fn Charts(key: SourceKey, metrics: Vec<String>) -> AnyView {
                 .collect::<Vec<_>>()
         }
     });
+    let choice = (metrics.len() > SHOWN).then(|| choice(&metrics, shown));
     let charts = move |metric: String| view! { <Chart key=key.clone() metric /> };
     view! {
+        {choice}
         <div class="charts">
             <For each=move || shown.get() key=Clone::clone let:metric>
                 {charts(metric)}
             </For>
         </div>
+    }
+    .into_any()
+}
+
+/// Every number of the source; a press puts its chart first.
+fn choice(metrics: &[String], shown: Memo<Vec<String>>) -> AnyView {
+    let query = use_query_map();
+    let path = use_location().pathname;
+    let chip = |metric: &String| {
+        let (name, here) = (metric.clone(), metric.clone());
+        let link = move || {
+            let (from, to) =
+                query.with(|q| (q.get("from").unwrap_or_default(), q.get("to").unwrap_or_default()));
+            address::with_query(&path.get(), [("from", &*from), ("to", &*to), ("metric", &*name)])
+        };
+        let is_shown = move || shown.with(|shown| shown.contains(&here)).then_some("true");
+        view! {
+            <a class="chip mono" href=link aria-current=is_shown>
+                {metric.clone()}
+            </a>
+        }
+    };
+    view! {
+        <nav class="chips" aria-label=t(T::charts)>
+            {metrics.iter().map(chip).collect_view()}
+        </nav>
     }
     .into_any()
 }
@@ -62,7 +91,7 @@ fn Chart(key: SourceKey, metric: String) -> AnyView {
             step_secs: None,
         })
     };
-    let found = Resource::new(move || asked.get(), query_metrics);
+    let found = Fetched::new(move || query_metrics(asked.get()));
     let (name, label) = (metric.clone(), metric.clone());
     let drawn = move |result: MetricResult| drawn(result, metric.clone(), &key);
     view! {
@@ -91,13 +120,16 @@ fn drawn(result: MetricResult, metric: String, key: &SourceKey) -> AnyView {
     let label = Signal::derive(move || texts().chart_of(&name));
     let series = result.series.into_iter().map(|s| (metric.clone(), s.values)).collect();
     let data = Signal::stored(LineData { times: result.times, series });
-    let least = move || texts().least(&locale.number(extremes.min), &locale.date_time(extremes.min_at));
-    let greatest = move || texts().greatest(&locale.number(extremes.max), &locale.date_time(extremes.max_at));
+    let least = move || texts().least(&locale.number(extremes.min), &locale.short(extremes.min_at));
+    let greatest = move || texts().greatest(&locale.number(extremes.max), &locale.short(extremes.max_at));
     view! {
+        <p class="extremes small faint">
+            <span title=locale.exact(extremes.min_at)>{least}</span>
+            <span title=locale.exact(extremes.max_at)>{greatest}</span>
+        </p>
         <div class="body">
             <LineChart data label on_pick=pick />
         </div>
-        <p class="pad-x small faint">{least} <br /> {greatest}</p>
     }
     .into_any()
 }

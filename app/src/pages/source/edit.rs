@@ -1,24 +1,24 @@
 //! What people may change of a source, its tokens, and taking it off the list.
 
 use crate::address;
+use crate::call::{Fetched, PostForm, Posted};
 use crate::pages::loaded;
-use crate::server_fns::sources::{DeleteSource, UpdateSource};
+use crate::server_fns::sources::{DELETE_SOURCE, UPDATE_SOURCE};
 use crate::server_fns::tokens::tokens;
 use crate::texts::{T, t, texts};
 use domain::SourceKey;
 use domain::api::{SourceSummary, TokenInfo, TokenKind};
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use ui::components::{ErrorState, Menu, Notice, Tone, skeleton};
 use ui::{Icon, icon, use_locale};
 
 #[component]
 pub(super) fn Edit(source: SourceSummary) -> AnyView {
-    let update = ServerAction::<UpdateSource>::new();
+    let update = Posted::new(&UPDATE_SOURCE);
     let attributes =
         source.attributes.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>();
     let said = move || {
-        update.value().get().map(|result| match result {
+        update.value().map(Result::flatten).map(|result| match result {
             Ok(_) => view! { <Notice tone=Tone::Ok>{t(T::saved)}</Notice> }.into_any(),
             Err(error) => view! { <ErrorState problem=*error.0 /> }.into_any(),
         })
@@ -29,7 +29,7 @@ pub(super) fn Edit(source: SourceSummary) -> AnyView {
                 <h2>{t(T::edit)}</h2>
                 {icon(Icon::Down)}
             </summary>
-            <ActionForm action=update attr:class="form pad-all">
+            <PostForm form=update class="form pad-all">
                 {said}
                 <input type="hidden" name="key" value=source.key.to_string() />
                 <div class="field">
@@ -62,7 +62,7 @@ pub(super) fn Edit(source: SourceSummary) -> AnyView {
                 <button type="submit" class="btn primary">
                     {t(T::save)}
                 </button>
-            </ActionForm>
+            </PostForm>
         </details>
     }
     .into_any()
@@ -70,7 +70,7 @@ pub(super) fn Edit(source: SourceSummary) -> AnyView {
 
 #[component]
 pub(super) fn Credential(key: SourceKey) -> AnyView {
-    let all = Resource::new(|| (), |()| tokens(Some(TokenKind::Ingest)));
+    let all = Fetched::new(|| tokens(Some(TokenKind::Ingest)));
     let make = address::with_query("/connect", [("source", key.as_str())]);
     let mine = move |tokens: Vec<TokenInfo>| {
         let locale = use_locale();
@@ -113,9 +113,8 @@ pub(super) fn Credential(key: SourceKey) -> AnyView {
 
 #[component]
 pub(super) fn Remove(key: SourceKey) -> AnyView {
-    let delete = ServerAction::<DeleteSource>::new();
-    let error =
-        move || delete.value().get().and_then(Result::err).map(|e| view! { <ErrorState problem=*e.0 /> });
+    let delete = Posted::new(&DELETE_SOURCE);
+    let error = move || delete.error().map(|e| view! { <ErrorState problem=*e.0 /> });
     view! {
         <div>
             {error}
@@ -128,13 +127,13 @@ pub(super) fn Remove(key: SourceKey) -> AnyView {
                 }
                     .into_any()
             >
-                <ActionForm action=delete attr:class="ask">
+                <PostForm form=delete class="ask">
                     <p class="small">{t(T::remove_source_note)}</p>
                     <input type="hidden" name="key" value=key.to_string() />
                     <button type="submit" class="btn danger">
                         {t(T::remove_source)}
                     </button>
-                </ActionForm>
+                </PostForm>
             </Menu>
         </div>
     }

@@ -8,6 +8,7 @@ use super::overview::state_pill;
 use super::{loaded_or, page_title};
 use crate::address;
 use crate::boot::use_session;
+use crate::call::Fetched;
 use crate::server_fns::sources::{SourceDetail, source};
 use crate::texts::{T, t, texts};
 use domain::api::{LatestValue, SourceSummary};
@@ -23,13 +24,10 @@ use ui::{Icon, icon, use_locale};
 pub(crate) fn SourcePage() -> AnyView {
     let params = use_params_map();
     let key = Memo::new(move |_| params.with(|p| p.get("key").unwrap_or_default()));
-    let detail = Resource::new(
-        move || key.get(),
-        |key| async move {
-            let key = SourceKey::new(&key).unwrap_or_else(|_| SourceKey::new("?").expect("a valid key"));
-            source(key).await
-        },
-    );
+    let detail = Fetched::new(move || {
+        let key = key.with(|key| SourceKey::new(key));
+        source(key.unwrap_or_else(|_| SourceKey::new("?").expect("a valid key")))
+    });
     view! {
         {page_title(move |_| key.get())}
         {loaded_or(detail, skeleton, |detail| view! { <Board detail /> }.into_any(), |error| {

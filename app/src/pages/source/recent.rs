@@ -1,6 +1,7 @@
 //! The latest events of a source in the window of the page.
 
 use crate::address;
+use crate::call::Fetched;
 use crate::frame::use_window;
 use crate::pages::loaded;
 use crate::server_fns::events::search;
@@ -23,7 +24,7 @@ pub(super) fn Recent(key: SourceKey) -> AnyView {
         let q = q.clone();
         Memo::new(move |_| EventFilter { q: q.clone(), range: window.range.get() })
     };
-    let found = Resource::new(move || asked.get(), |filter| search(filter, Order::Desc, SHOWN, None));
+    let found = Fetched::new(move || search(asked.get(), Order::Desc, SHOWN, None));
     let all = {
         let q = q.clone();
         move || {

@@ -55,6 +55,7 @@ pub struct SourceSummary {
 /// What a person may set of a source.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct SourceInput {
     /// What people call it.
     #[serde(default)]

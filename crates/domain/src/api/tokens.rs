@@ -47,6 +47,7 @@ pub struct TokenInfo {
 /// What to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct TokenInput {
     /// What it is for.
     pub kind: TokenKind,

@@ -40,6 +40,7 @@ pub enum Expr {
     },
     /// `field:value`: the whole value, folded by the tokeniser's table (`text::fold`). Matches strings, values beyond
     /// the name budget (`x`), and numbers or booleans where `value` parses as one (`query::as_number`, `as_bool`).
+    /// `message` is full text: there it means the words of `value`, as [`Expr::Text`] finds them, in the message alone.
     /// The parser never makes it of `level`, `ts`, `received_at` or `raw`.
     Equals {
         /// Which field.
@@ -48,7 +49,7 @@ pub enum Expr {
         value: String,
     },
     /// `field:pre*`: the folded value starts with the folded prefix. Strings and values beyond the name budget only;
-    /// of the envelope `id`, `source`, `kind` and `message`.
+    /// of the envelope `id`, `source` and `kind`. Of `message` the words, of which the last may go on.
     Prefix {
         /// Which field.
         field: Field,

@@ -1,9 +1,6 @@
 //! Hints: a query that is right, but perhaps not what was meant.
 
-use super::{
-    Field,
-    lexer::{Lexeme, Token, lex},
-};
+use super::lexer::{Lexeme, Token, lex};
 use crate::Lang;
 
 /// What may not have been meant, and where.
@@ -22,8 +19,6 @@ pub enum HintKind {
     LowercaseOperator(String),
     /// `10.0.0.1:514`, `http://…`, `06:55`: read as a field and its value.
     LooksLikeText(String),
-    /// `message:word` compares the whole message.
-    WholeMessage,
 }
 
 impl HintKind {
@@ -40,11 +35,6 @@ impl HintKind {
             Self::LooksLikeText(text) => lang.pick(
                 format!("필드와 값으로 읽었습니다. 텍스트로 찾으려면 \"{text}\"처럼 따옴표로 묶으세요."),
                 format!("This was read as a field and its value. To search for it as text write \"{text}\"."),
-            ),
-            Self::WholeMessage => lang.pick(
-                "메시지 전체가 이 값과 같은 것만 찾습니다. 메시지 안에서 찾으려면 낱말만 쓰세요.".to_owned(),
-                "This compares the whole message. To search within messages write the words alone."
-                    .to_owned(),
             ),
         }
     }
@@ -69,13 +59,8 @@ pub fn hints(text: &str) -> Vec<Hint> {
                 let address = name.contains(|c: char| c.is_ascii_digit())
                     && name.chars().all(|c| c.is_ascii_digit() || c == '.');
                 let whole = &text[token.bytes.start..bytes.end];
-                if address || value.text.starts_with("//") {
-                    Some((HintKind::LooksLikeText(whole.to_owned()), bytes.end))
-                } else if Field::parse(name) == Field::Message && !value.is_star_alone() {
-                    Some((HintKind::WholeMessage, bytes.end))
-                } else {
-                    None
-                }
+                (address || value.text.starts_with("//"))
+                    .then(|| (HintKind::LooksLikeText(whole.to_owned()), bytes.end))
             }
             _ => None,
         };

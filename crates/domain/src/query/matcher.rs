@@ -16,13 +16,19 @@ impl Query {
         Matcher::new(self).matches(event)
     }
 
-    /// What to highlight in messages: the terms of every free text that is not excluded, and whether the last one
-    /// may go on; see [`text::find`].
+    /// What to highlight in messages: the terms of every free text and `message:` that is not excluded, and whether
+    /// the last one may go on; see [`text::find`].
     pub fn text_terms(&self) -> Vec<(Vec<QueryTerm>, bool)> {
         fn collect(expr: &Expr, found: &mut Vec<(Vec<QueryTerm>, bool)>) {
             match expr {
                 Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|p| collect(p, found)),
                 Expr::Text { text, prefix } => found.push((text::query_terms(text), *prefix)),
+                Expr::Equals { field: Field::Message, value } => {
+                    found.push((text::query_terms(value), false));
+                }
+                Expr::Prefix { field: Field::Message, prefix } => {
+                    found.push((text::query_terms(prefix), true));
+                }
                 _ => {}
             }
         }
@@ -55,6 +61,7 @@ enum Condition {
     Or(Vec<Condition>),
     Not(Box<Condition>),
     Text { terms: Vec<QueryTerm>, prefix: bool },
+    Message { terms: Vec<QueryTerm>, prefix: bool },
     Equals { field: Field, value: Value },
     Prefix { field: Field, folded: String },
     Exists { field: Field },
@@ -83,6 +90,12 @@ impl Condition {
             Expr::Or(parts) => Self::Or(parts.iter().map(Self::new).collect()),
             Expr::Not(inner) => Self::Not(Box::new(Self::new(inner))),
             Expr::Text { text, prefix } => Self::Text { terms: text::query_terms(text), prefix: *prefix },
+            Expr::Equals { field: Field::Message, value } => {
+                Self::Message { terms: text::query_terms(value), prefix: false }
+            }
+            Expr::Prefix { field: Field::Message, prefix } => {
+                Self::Message { terms: text::query_terms(prefix), prefix: true }
+            }
             Expr::Equals { field, value } => Self::Equals { field: field.clone(), value: Value::new(value) },
             Expr::Prefix { field, prefix } => {
                 Self::Prefix { field: field.clone(), folded: text::fold(prefix) }
@@ -111,6 +124,9 @@ impl Condition {
                 let found = |value: &str| text::contains(value, terms, *prefix);
                 event.message.as_deref().is_some_and(found)
                     || event.s.0.iter().any(|(_, values)| values.as_slice().iter().any(|v| found(&v.0)))
+            }
+            Self::Message { terms, prefix } => {
+                event.message.as_deref().is_some_and(|message| text::contains(message, terms, *prefix))
             }
             Self::Equals { field, value } => value.equals(field, event),
             Self::Prefix { field, folded } => strings(field, event, &mut |v| starts_with_folded(v, folded)),
@@ -144,10 +160,9 @@ impl Value {
             Field::Id => self.id == Some(event.id),
             Field::Level => self.level.is_some() && self.level == event.level,
             Field::Ts | Field::ReceivedAt => self.at.is_some() && self.at == instant(field, event),
-            Field::Raw => false,
-            Field::Source | Field::Kind | Field::Message => {
-                strings(field, event, &mut |v| is_folded(v, &self.folded))
-            }
+            // The words of a message are another condition.
+            Field::Raw | Field::Message => false,
+            Field::Source | Field::Kind => strings(field, event, &mut |v| is_folded(v, &self.folded)),
             Field::Named(name) => {
                 strings(field, event, &mut |v| is_folded(v, &self.folded))
                     || self.number.is_some_and(|n| event.n.get(name).contains(&n))
@@ -164,8 +179,7 @@ fn strings(field: &Field, event: &StoredEvent<'_>, fits: &mut dyn FnMut(&str) ->
         Field::Source => fits(&event.source),
         Field::Kind => fits(event.kind.name()),
         Field::Level => event.level.is_some_and(|l| fits(l.name())),
-        Field::Message => event.message.as_deref().is_some_and(fits),
-        Field::Ts | Field::ReceivedAt | Field::Raw => false,
+        Field::Message | Field::Ts | Field::ReceivedAt | Field::Raw => false,
         Field::Named(name) => {
             event.s.get(name).iter().any(|v| fits(&v.0))
                 || event.x.iter().any(|pair| own_value(&pair.0, name).is_some_and(&mut *fits))

@@ -220,11 +220,8 @@ impl Parser<'_> {
         if atom.is_star_alone() {
             return Err(Wrong(Kind::StarAlone, bytes));
         }
-        match query_terms(&atom.text).len() {
-            0 => Err(Wrong(Kind::NoWords(atom.text), bytes)),
-            1..=MAX_PHRASE_TERMS => Ok(Expr::Text { text: atom.text, prefix: atom.star }),
-            _ => Err(Wrong(Kind::PhraseTooLong, bytes)),
-        }
+        words(&atom, bytes)?;
+        Ok(Expr::Text { text: atom.text, prefix: atom.star })
     }
 
     /// What follows a field's name: its operator and value.
@@ -269,6 +266,16 @@ impl Parser<'_> {
                 Err(Wrong(Kind::NotATime(atom.text.clone()), bytes))
             }
             Field::Level | Field::Ts | Field::ReceivedAt => name.compares(Comparison::Equal, atom, bytes),
+            // Full text: the words in it are what is searched for.
+            Field::Message => {
+                words(atom, bytes)?;
+                let text = atom.text.clone();
+                Ok(if atom.star {
+                    Expr::Prefix { field, prefix: text }
+                } else {
+                    Expr::Equals { field, value: text }
+                })
+            }
             Field::Kind if !is_kind(atom) => Err(Wrong(Kind::UnknownKind(atom.text.clone()), bytes)),
             field if atom.star => Ok(Expr::Prefix { field, prefix: atom.text.clone() }),
             field => Ok(Expr::Equals { field, value: atom.text.clone() }),
@@ -357,6 +364,15 @@ impl Name {
             },
             _ => Err(Wrong(Kind::NotComparable(self.text.clone()), self.bytes.clone())),
         }
+    }
+}
+
+/// Refuses a text without words, and one with too many to be a phrase.
+fn words(atom: &Atom, bytes: Range<usize>) -> Result<(), Wrong> {
+    match query_terms(&atom.text).len() {
+        0 => Err(Wrong(Kind::NoWords(atom.text.clone()), bytes)),
+        1..=MAX_PHRASE_TERMS => Ok(()),
+        _ => Err(Wrong(Kind::PhraseTooLong, bytes)),
     }
 }
 

@@ -161,6 +161,46 @@ async fn an_event_and_what_its_own_source_sent_around_it() {
 }
 
 #[tokio::test]
+async fn surroundings_go_on_where_a_page_of_the_index_ends_early() {
+    let fixture = Fixture::new().await;
+    let ctx = fixture.local();
+    let around = async |id, limit| {
+        let found = fixture.services.surroundings(&ctx, id, Duration::from_secs(300), limit).await.unwrap();
+        let ids = |list: &[domain::Event]| list.iter().map(|event| event.id).collect::<Vec<_>>();
+        (ids(&found.before), ids(&found.after))
+    };
+    // Another source whose name differs by case alone stands between.
+    let named = |source, ago_secs| Sample { source, ..log("a", ago_secs, Level::Info) };
+    let other = (1..=4).map(|i| named("PUMP-9", 250 - i));
+    let lines: Vec<_> =
+        [named("pump-9", 250)].into_iter().chain(other).chain([named("pump-9", 240)]).collect();
+    let ids = fixture.store(&fixture.tenant, &lines).await;
+    assert_eq!(around(ids[0], 2).await, (vec![], vec![ids[5]]));
+    assert_eq!(around(ids[5], 2).await, (vec![ids[0]], vec![]));
+
+    // More bytes than a page of the index holds.
+    let long = "x ".repeat(1 << 19);
+    assert!(long.len() * 20 > store::index::PAGE_BYTES);
+    let lines: Vec<_> =
+        (0..21).map(|i| Sample { source: "large", ..log(&long, 200 - i, Level::Info) }).collect();
+    let ids = fixture.store(&fixture.tenant, &lines).await;
+    assert_eq!(around(ids[0], 20).await, (vec![], ids[1..].to_vec()));
+    assert_eq!(around(ids[20], 20).await, (ids[..20].to_vec(), vec![]));
+}
+
+#[tokio::test]
+async fn reads_of_the_database_end_at_the_deadline() {
+    let fixture = Fixture::new().await;
+    let late = || Ctx { deadline: tokio::time::Instant::now() - Duration::from_secs(1), ..fixture.local() };
+    let services = &fixture.services;
+    let ended = |outcome: Result<(), ServiceError>| assert!(matches!(outcome, Err(ServiceError::Deadline)));
+    ended(services.overview(&late()).await.map(|_| ()));
+    ended(services.sources(&late(), Default::default()).await.map(|_| ()));
+    ended(services.source(&late(), &key("pump-1")).await.map(|_| ()));
+    ended(services.latest_values(&late(), &key("pump-1")).await.map(|_| ()));
+}
+
+#[tokio::test]
 async fn an_export_gives_everything_in_order_and_stops_when_left() {
     let fixture = with_logs().await;
     let ctx = fixture.local();

@@ -5,5 +5,6 @@ mod authorisation;
 mod events;
 mod fixture;
 mod live;
+mod masking;
 mod sources;
 mod tokens;

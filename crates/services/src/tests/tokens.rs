@@ -156,6 +156,24 @@ async fn wrong_inputs_and_rights_beyond_ones_own() {
 }
 
 #[tokio::test]
+async fn only_tokens_that_ended_are_removed_and_only_the_tenants_own() {
+    let fixture = Fixture::new().await;
+    let ctx = fixture.local();
+    let made = fixture.services.create_token(&ctx, ingest("a")).await.unwrap();
+    let stranger = Ctx::local_in(Lang::En, fixture.other_tenant().await.key);
+    let left = async || fixture.services.tokens(&ctx, None).await.unwrap().len();
+    let removed = async |ctx: &Ctx| fixture.services.remove_ended_token(ctx, &made.info.id).await;
+    let not_there = |outcome| matches!(outcome, Err(ServiceError::NotFound { what: "token" }));
+    assert!(not_there(removed(&ctx).await), "it has not ended");
+    fixture.services.revoke_token(&ctx, &made.info.id).await.unwrap();
+    assert!(not_there(removed(&stranger).await));
+    assert_eq!(left().await, 1);
+    removed(&ctx).await.unwrap();
+    assert_eq!(left().await, 0);
+    assert!(not_there(removed(&ctx).await));
+}
+
+#[tokio::test]
 async fn a_sender_has_its_tokens_source() {
     let fixture = Fixture::new().await;
     let input = TokenInput { source: Some(key("pump-1")), ..ingest("a") };

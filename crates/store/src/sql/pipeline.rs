@@ -92,6 +92,9 @@ pub struct StreamPosition {
 pub struct Flush {
     /// The next offset to read of each partition.
     pub offsets: Vec<(Partition, Offset)>,
+    /// Where the batch began in each partition: `next` of the flush before it, or what [`Pipeline::offsets`] said. Where
+    /// something else is stored, the partition was taken over by another writer. A partition left out is not checked.
+    pub starts: Vec<(Partition, Offset)>,
     /// One a (source, metric, minute).
     pub rollups: Vec<Rollup>,
     /// One a (source, metric): the latest value.
@@ -117,7 +120,9 @@ pub trait Pipeline: Send + Sync + 'static {
     /// The next offset to read of each partition of a topic; those never flushed are absent.
     async fn offsets(&self, topic: &str) -> SqlResult<Vec<(Partition, Offset)>>;
     /// Writes a batch in one transaction. Rollups merge, latest values keep the greater `ts`, stream positions and
-    /// offsets never go back.
+    /// offsets never go back. A batch whose offsets are all stored was applied before, and changes nothing;
+    /// `Conflict("offset")` where another writer moved them: nothing of it is applied, and the caller starts again from
+    /// [`Self::offsets`].
     async fn flush(&self, topic: &str, flush: &Flush) -> SqlResult<Flushed>;
     /// The highest sequence stored of a stream; 0 where it is unknown.
     async fn stream_position(&self, tenant: &TenantId, source: &SourceKey, stream: &str) -> SqlResult<u64>;

@@ -50,6 +50,8 @@ pub trait Tokens: Send + Sync + 'static {
     async fn tokens(&self, tenant: &TenantId) -> SqlResult<Vec<TokenRow>>;
     /// Ends one; `NotFound` where the tenant has none such. Ending twice keeps the first time.
     async fn revoke_token(&self, tenant: &TenantId, id: u64, at: Timestamp) -> SqlResult<()>;
+    /// Removes one that was ended, and says whether there was such a one. Ids are never used again.
+    async fn remove_ended_token(&self, tenant: &TenantId, id: u64) -> SqlResult<bool>;
     /// Notes uses, coalesced: (id, time, peer).
     async fn touch_tokens(&self, uses: &[(u64, Timestamp, String)]) -> SqlResult<()>;
     /// Ids revoked or expired since an instant, of every tenant: what other processes must close.

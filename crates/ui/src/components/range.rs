@@ -52,7 +52,27 @@ pub fn RangePicker(
             .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
             .collect_view()
     };
-    let civil = move |at: Timestamp| locale.civil_input(at);
+    let end = move |id: &'static str,
+                    name: &'static str,
+                    text: fn(T) -> &'static str,
+                    of: fn(TimeRange) -> Timestamp| {
+        let value = move |range: TimeRange| locale.civil_input(of(range));
+        view! {
+            <div class="field">
+                <label for=id>{t(text)}</label>
+                <input
+                    class="input"
+                    id=id
+                    name=name
+                    type="datetime-local"
+                    step="1"
+                    required
+                    prop:value=move || value(resolved.get())
+                    value=value(resolved.get_untracked())
+                />
+            </div>
+        }
+    };
     view! {
         <Menu
             class="range"
@@ -69,32 +89,8 @@ pub fn RangePicker(
             </div>
             <form class="exact" method="get">
                 {kept}
-                <div class="field">
-                    <label for="range-from">{t(T::range_from)}</label>
-                    <input
-                        class="input"
-                        id="range-from"
-                        name="from"
-                        type="datetime-local"
-                        step="1"
-                        required
-                        prop:value=move || civil(resolved.get().from)
-                        value=civil(resolved.get_untracked().from)
-                    />
-                </div>
-                <div class="field">
-                    <label for="range-to">{t(T::range_to)}</label>
-                    <input
-                        class="input"
-                        id="range-to"
-                        name="to"
-                        type="datetime-local"
-                        step="1"
-                        required
-                        prop:value=move || civil(resolved.get().to)
-                        value=civil(resolved.get_untracked().to)
-                    />
-                </div>
+                {end("range-from", "from", T::range_from, |range| range.from)}
+                {end("range-to", "to", T::range_to, |range| range.to)}
                 <p class="small faint">{move || texts().range_hint(&locale.zone_name())}</p>
                 <button type="submit" class="btn primary">
                     {t(T::range_apply)}

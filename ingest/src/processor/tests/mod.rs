@@ -3,6 +3,7 @@
 mod cost;
 pub(crate) mod fixture;
 mod recovery;
+mod shares;
 mod whole;
 
 use super::{Deps, Processor, ProcessorConfig, ProcessorHandle, RetryPolicy};

@@ -120,6 +120,24 @@ async fn a_shutdown_does_not_wait_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_ends_in_time_though_a_sink_never_answers() {
+    let mut world = World::new().await;
+    world.index.gate(false);
+    world.append(logs("a", 0..10)).await;
+    let processor = world.start();
+    eventually("the first write", async || world.index.writes() == 1).await;
+    let started = std::time::Instant::now();
+    processor.shutdown_within(Duration::from_millis(500)).await;
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(world.sql.offsets(EVENTS).await.unwrap(), [], "nothing of it is committed");
+    world.index = FakeIndex::new();
+    let processor = world.start();
+    world.drained().await;
+    processor.shutdown().await;
+    assert_eq!(world.counted("a").await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offsets_moved_by_another_are_resumed_from() {
     let world = World::new().await;
     // Two sources in different partitions.

@@ -62,6 +62,10 @@ fn fields() {
         "empty:*",
         "message:*",
         "message:gpu*",
+        "message:bearing",
+        "message:온도",
+        "message:\"81도 bearing\"",
+        "message:\"bearing h\"*",
         "message:\"gpu온도 81도, bearing hot\"",
         "ts:2026-11-22T10:02:03.000000004+09:00",
         "fields.site:부산",
@@ -87,7 +91,11 @@ fn fields() {
         "http:*",
         "Site:부산",
         "id:01900000-0000-7000-8000-000000000002",
-        "message:bearing",
+        "message:bear",
+        "message:\"hot bearing\"",
+        "message:부산",
+        "message:blu*",
+        "message:\"hot 부산\"",
         "fields.level:warn",
     ] {
         check(lost, false);
@@ -145,4 +153,8 @@ fn what_to_highlight() {
     let terms: Vec<_> =
         query.text_terms().into_iter().map(|(terms, prefix)| (terms[0].term.clone(), prefix)).collect();
     assert_eq!(terms, [("bearing".to_owned(), false), ("온도".to_owned(), true)]);
+    let query = Query::parse("message:hot -message:cold message:bear*").unwrap();
+    let terms: Vec<_> =
+        query.text_terms().into_iter().map(|(terms, prefix)| (terms[0].term.clone(), prefix)).collect();
+    assert_eq!(terms, [("hot".to_owned(), false), ("bear".to_owned(), true)]);
 }

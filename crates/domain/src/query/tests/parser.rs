@@ -69,6 +69,8 @@ fn levels_times_ranges() {
     check("ts>=2026-01-01T09:00:00+09:00", "ts>=2026-01-01T00:00:00.000000000Z");
     check("kind:LOG kind:m*", "kind:LOG kind:m*");
     check("raw:*", "raw:*");
+    check("message:word message:\"a phrase\" message:wor*", "message:word message:\"a phrase\" message:wor*");
+    check("message:(온도 OR -hot*) message:*", "(message:온도 OR -message:hot*) message:*");
 }
 
 #[test]
@@ -98,6 +100,8 @@ fn mistakes() {
     check("*", "star_alone ‹*›");
     check("\"\"*", "star_alone ‹\"\"*›");
     check("a && b", "no_words ‹&&›");
+    check("message:\"...\"", "no_words ‹\"...\"›");
+    check("message:&&*", "no_words ‹&&*›");
     check("\"\"", "no_words ‹\"\"›");
     check(":a", "missing_field ‹:›");
     check("<html>", "missing_field ‹<›");
@@ -143,6 +147,7 @@ fn bounds() {
     assert_eq!(code(&"a ".repeat(MAX_CLAUSES)), Ok(()));
     assert_eq!(code(&"a ".repeat(MAX_CLAUSES + 1)), Err("too_many_clauses"));
     assert_eq!(code(&format!("\"{}\"", "a ".repeat(MAX_PHRASE_TERMS + 1))), Err("phrase_too_long"));
+    assert_eq!(code(&format!("message:\"{}\"", "a ".repeat(MAX_PHRASE_TERMS + 1))), Err("phrase_too_long"));
     assert_eq!(code(&format!("{}a", "-".repeat(MAX_BYTES - 1))), Ok(()));
 }
 
@@ -175,7 +180,7 @@ fn hinting() {
     check("not a", &[(0, 3)]);
     check("10.0.0.1:514", &[(0, 12)]);
     check("온도 http://x", &[(3, 11)]);
-    check("message:boom message:*", &[(0, 12)]);
+    check("message:boom message:*", &[]);
     check("level:error site:부산", &[]);
 }
 

@@ -79,15 +79,16 @@ fn comparison() -> impl Strategy<Value = Comparison> {
 }
 
 fn leaf() -> impl Strategy<Value = Expr> {
-    let string_field = || prop_oneof![Just(Field::Source), Just(Field::Message), Just(Field::Id), named()];
+    let string_field = || prop_oneof![Just(Field::Source), Just(Field::Id), named()];
+    let words = || value().prop_filter("words", |text| !query_terms(text).is_empty());
     let any_field =
         prop_oneof![Just(Field::Raw), Just(Field::Ts), Just(Field::Level), Just(Field::Kind), named()];
     let time_field = prop_oneof![Just(Field::Ts), Just(Field::ReceivedAt)];
     let or_equal = || prop_oneof![comparison(), Just(Comparison::Equal)];
     prop_oneof![
-        (value(), any::<bool>())
-            .prop_filter("words", |(text, _)| !query_terms(text).is_empty())
-            .prop_map(|(text, prefix)| Expr::Text { text, prefix }),
+        (words(), any::<bool>()).prop_map(|(text, prefix)| Expr::Text { text, prefix }),
+        words().prop_map(|value| Expr::Equals { field: Field::Message, value }),
+        words().prop_map(|prefix| Expr::Prefix { field: Field::Message, prefix }),
         (string_field(), value()).prop_map(|(field, value)| Expr::Equals { field, value }),
         (string_field(), value().prop_filter("a character", |v| !v.is_empty()))
             .prop_map(|(field, prefix)| Expr::Prefix { field, prefix }),

@@ -28,6 +28,7 @@ pub trait Fixture: Send + Sync {
 /// Where the index does not do what it must.
 pub async fn run<F: Fixture>(make: impl Fn() -> F) {
     reads::answers_as_the_oracle(&make()).await;
+    reads::messages_are_searched_by_themselves(&make()).await;
     reads::pages_walk_everything_once(&make()).await;
     reads::tenants_are_apart(&make()).await;
     reads::ended_reads_stop(&make()).await;

@@ -1,15 +1,16 @@
 //! Reads answer as the oracle does.
 
-use super::corpus::{Corpus, START, TENANTS, tenant};
+use super::corpus::{Corpus, START, TENANTS, entry, plain, tenant};
 use super::oracle::{Oracle, key};
 use super::{Fixture, fill, patient};
 use crate::index::{EventIndex, IndexError, NumericAggregation, ReadLimit, Search, SortKey};
 use bytes::Bytes;
 use domain::api::{Aggregate, Order};
-use domain::event::StoredEvent;
+use domain::event::{OneOrMany, StoredEvent, Text};
 use domain::query::Query;
 use domain::{SourceKey, TenantId, TimeRange, Timestamp};
 use futures::StreamExt;
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +115,14 @@ const QUERIES: &[&str] = &[
     "message:bear*",
     "message:온*",
     "message:\"GPU온도 \"*",
+    "message:\"failed password\"",
+    "message:\"failed password for ro\"*",
+    "message:부산",
+    "message:seoul",
+    "message:x",
+    "message:s*",
+    "-message:온도",
+    "message:(error OR 부산*) -message:disk",
     "raw:*",
     "unknown:x",
     "unknown>1",
@@ -305,6 +314,57 @@ async fn check_fields(index: &dyn EventIndex, tenant: &TenantId, oracle: &Oracle
         fields.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(fields, oracle.fields(range), "fields in {range:?}");
     }
+}
+
+/// `message:` finds words, phrases and starts of words in the message, and not what stands in other strings.
+pub(super) async fn messages_are_searched_by_themselves(fixture: &dyn Fixture) {
+    let index = fixture.open().await;
+    let mut offsets = HashMap::new();
+    let with_note = |mut event: StoredEvent<'static>, notes: Vec<&'static str>| {
+        let notes = notes.into_iter().map(|note| Text(note.into())).collect();
+        event.s.0.push((Text("note".into()), OneOrMany::Many(notes)));
+        event
+    };
+    let mut no_message = with_note(plain("t_first", "pump-1", 4, ""), vec!["bearing hot", "온도"]);
+    no_message.message = None;
+    let events = [
+        plain("t_first", "pump-1", 0, "bearing hot"),
+        with_note(plain("t_first", "pump-1", 1, "bearing hot"), vec!["cold"]),
+        with_note(plain("t_first", "pump-1", 2, "the cold"), vec!["bearing hot", "GPU온도"]),
+        with_note(plain("t_first", "pump-1", 3, "hot 온도, bearing bearing hot"), vec!["bearing", "hot"]),
+        no_message,
+        with_note(plain("t_first", "pump-1", 5, "..."), vec!["bearing hot"]),
+        with_note(plain("t_first", "pump-1", 6, "of a bearing"), vec!["hot"]),
+    ];
+    super::write(&*index, events.iter().map(|event| entry(event, "30d", &mut offsets)).collect()).await;
+    let cases: [(&str, &[u64]); 17] = [
+        ("bearing", &[0, 1, 2, 3, 4, 5, 6]),
+        ("message:bearing", &[0, 1, 3, 6]),
+        ("message:BEAR*", &[0, 1, 3, 6]),
+        ("message:\"bearing hot\"", &[0, 1, 3]),
+        ("message:\"bearing h\"*", &[0, 1, 3]),
+        ("message:\"hot bearing\"", &[]),
+        ("message:\"hot 온도 bea\"*", &[3]),
+        ("\"hot 온도 bea\"*", &[3]),
+        ("message:온도", &[3]),
+        ("message:온*", &[3]),
+        ("message:cold", &[2]),
+        ("message:c*", &[2]),
+        ("-message:bearing", &[2, 4, 5]),
+        ("bearing -message:bearing", &[2, 4, 5]),
+        ("message:(cold OR 온도)", &[2, 3]),
+        ("message:bear", &[]),
+        ("message:*", &[0, 1, 2, 3, 5, 6]),
+    ];
+    for (text, expect) in cases {
+        let query = Query::parse(text).expect("a query");
+        let search = Search { query, range: TimeRange::ALL, order: Order::Asc, limit: 100, after: None };
+        let found = index.search(&tenant(0), search, patient()).await.expect("searches").events;
+        let ids: Vec<_> = found.iter().map(|json| StoredEvent::parse(json).expect("an event").id).collect();
+        let expect: Vec<_> = expect.iter().map(|number| events[*number as usize].id).collect();
+        assert_eq!(ids, expect, "{text}");
+    }
+    index.close().await.expect("closes");
 }
 
 pub(super) async fn pages_walk_everything_once(fixture: &dyn Fixture) {

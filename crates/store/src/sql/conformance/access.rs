@@ -105,7 +105,17 @@ pub async fn tokens_live_and_end(store: Store) -> Outcome {
     store.revoke_token(&first.tenant, first.id, early).await?;
     store.revoke_token(&first.tenant, first.id, late).await?;
     first.revoked_at = Some(early);
-    assert_eq!(store.token_by_hash("h1").await?, Some(first));
+    assert_eq!(store.token_by_hash("h1").await?, Some(first.clone()));
+
+    assert!(!store.remove_ended_token(&second.tenant, second.id).await?, "it has not ended");
+    assert!(!store.remove_ended_token(&tenant("other"), first.id).await?);
+    assert!(store.remove_ended_token(&first.tenant, first.id).await?);
+    assert!(!store.remove_ended_token(&first.tenant, first.id).await?);
+    assert_eq!(store.tokens(&first.tenant).await?, [second.clone()]);
+    store.revoke_token(&second.tenant, second.id, late).await?;
+    assert!(store.remove_ended_token(&second.tenant, second.id).await?);
+    let next = store.create_token(&token("acme", "h3")).await?;
+    assert!(next > second.id, "an id is never used again");
     Ok(())
 }
 

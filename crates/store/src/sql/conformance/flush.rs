@@ -44,6 +44,7 @@ pub async fn a_flush_is_read_back(store: Store) -> Outcome {
     let (acme, a) = (tenant("acme"), source("a"));
     let batch = Flush {
         offsets: vec![(0, 10), (7, 3)],
+        starts: vec![(0, 0), (7, 0)],
         rollups: vec![rollup("a", "temp", DAY_ONE, values(&[(1.5, 5)]))],
         latest: vec![(acme.clone(), a.clone(), "disk/free".to_owned(), -2.25, DAY_ONE)],
         sources: vec![arrivals("acme", "a", DAY_ONE, 2, 4)],
@@ -245,7 +246,18 @@ pub async fn sums_beyond_doubles_leave_a_gap(store: Store) -> Outcome {
     {
         assert_eq!(points(&store, question(aggregate)).await?, [("a".to_owned(), 0, expect)]);
     }
-    assert!(points(&store, question(Aggregate::Sum)).await?.iter().all(|it| it.2.is_finite()));
+    assert_eq!(points(&store, question(Aggregate::Sum)).await?, [], "nobody knows");
+    // Each minute has a sum, and the hour of them has none.
+    let mut batch = flush(&[(0, 6)]);
+    for minute in [60, 61, 122] {
+        let at = DAY_ONE.plus_nanos(minute * MINUTE);
+        batch.rollups.push(rollup("a", "temp", at, MetricPoint::of(f64::MAX, at)));
+    }
+    store.flush(TOPIC, &batch).await?;
+    let hours = RollupQuery { step_secs: 3_600, ..question(Aggregate::Sum) };
+    assert_eq!(points(&store, hours.clone()).await?, [("a".to_owned(), 7_200, f64::MAX)]);
+    let average = RollupQuery { aggregate: Aggregate::Avg, ..hours };
+    assert_eq!(points(&store, average).await?, [("a".to_owned(), 7_200, f64::MAX)]);
     Ok(())
 }
 
