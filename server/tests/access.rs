@@ -271,7 +271,7 @@ const ID: &str = r#"{"id":"0190b5e1-0000-7000-8000-000000000000"}"#;
 
 /// Every server function. What exists for nobody answers 404 to those who may.
 const FUNCTIONS: &[Function] = &[
-    ("create-source", "key=made", Form, [401, 403, 200, 409]),
+    ("create-source", "key=made", Form, [401, 403, 200, 200]),
     ("create-token", "kind=ingest&name=x", Form, [401, 403, 200, 200]),
     ("delete-source", "key=no-such", Form, [401, 403, 404, 404]),
     ("event", ID, Json, [401, 404, 404, 404]),
@@ -284,7 +284,7 @@ const FUNCTIONS: &[Function] = &[
     ("login", "email=nobody%40example.com&password=wrong+wrong+wrong", Form, [401; 4]),
     ("metrics", r#"{"query":{"metric":"value","aggregate":"avg","range":RANGE}}"#, Json, SEE),
     ("overview", "{}", Json, SEE),
-    ("password", "current=wrong+wrong+wrong&new=another+long+one", Form, [401, 400, 400, 400]),
+    ("password", "current=wrong+wrong+wrong&new=another+long+one", Form, [401, 200, 200, 200]),
     ("profile", "name=x", Form, SEE),
     ("refusals", "{}", Json, [401, 403, 200, 200]),
     ("revoke-session", "id=none", Form, [401, 404, 404, 404]),

@@ -1,4 +1,4 @@
-//! Other people's clients against the real binary: rsyslog, Telegraf, nc.
+//! Other people's clients against the real binary: rsyslog, Telegraf, go-lumber, nc.
 
 use crate::process::{Run, cache_dir, root, target_dir, which};
 use crate::suite::{self, Extent, Tally};
@@ -19,6 +19,9 @@ pub fn run(extent: &Extent) -> anyhow::Result<Tally> {
     }
     if let Some(telegraf) = telegraf()? {
         env.push(("QGX_TELEGRAF", telegraf.display().to_string()));
+    }
+    if let Some(lumberjack) = lumberjack()? {
+        env.push(("QGX_LUMBERJACK", lumberjack.display().to_string()));
     }
     if let Some(nc) = which("nc") {
         env.push(("QGX_NC", nc.display().to_string()));
@@ -46,5 +49,22 @@ fn telegraf() -> anyhow::Result<Option<PathBuf>> {
         .env("CGO_ENABLED", "0")
         .dir(root())
         .step("building Telegraf (about 5 minutes, once)")?;
+    Ok(Some(program))
+}
+
+/// Builds the small program around go-lumber; `None` where Go is missing.
+fn lumberjack() -> anyhow::Result<Option<PathBuf>> {
+    if which("go").is_none() {
+        eprintln!("go-lumber's test is skipped: it needs Go (go.dev)");
+        return Ok(None);
+    }
+    let program = target_dir().join("client-data/lumberjack");
+    Run::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .env("CGO_ENABLED", "0")
+        .dir(root().join("e2e/clients/lumberjack"))
+        .step("building the Lumberjack client")?;
     Ok(Some(program))
 }

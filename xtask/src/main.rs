@@ -7,6 +7,7 @@
 mod browser;
 mod clients;
 mod dev;
+mod fuzz;
 mod prerequisites;
 mod process;
 mod services;

@@ -2,7 +2,7 @@
 
 use crate::process::{Run, cargo, root};
 use crate::steps::spoken;
-use crate::{browser, clients, prerequisites, services, tools, web};
+use crate::{browser, clients, fuzz, prerequisites, services, tools, web};
 use anyhow::bail;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,8 @@ impl Tally {
         Self { passed: u64::from(ok), failed: u64::from(!ok), skipped: 0 }
     }
 
-    fn add(&mut self, other: Self) {
+    /// Takes another in.
+    pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
@@ -53,6 +54,7 @@ const STEPS: &[Step] = &[
     Step { name: "rust-tests", long_only: false, run: |_| rust_tests(&[]) },
     Step { name: "clients", long_only: false, run: clients::run },
     Step { name: "browser", long_only: false, run: browser::test },
+    Step { name: "fuzz", long_only: false, run: fuzz::run },
     Step { name: "long-tests", long_only: true, run: |_| rust_tests(&["--", "--ignored"]) },
 ];
 

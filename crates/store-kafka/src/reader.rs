@@ -367,8 +367,9 @@ impl Shared {
         let mut list = TopicPartitionList::new();
         let at = At::Offset(i64::try_from(*to).unwrap_or(i64::MAX));
         let mut outcome = list.add_partition_offset(&topic, partition, at);
-        if *assigned {
-            outcome = outcome.and_then(|()| self.consumer.incremental_unassign(&list));
+        if *assigned && let Err(error) = self.consumer.incremental_unassign(&list) {
+            // It was lost already: that may be why it is assigned anew.
+            tracing::debug!(topic, partition, %error, "a partition could not be taken away");
         }
         outcome = outcome.and_then(|()| self.consumer.incremental_assign(&list));
         if *paused {
@@ -387,4 +388,45 @@ struct Move {
     assigned: bool,
     paused: bool,
     to: Offset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::producer::Producer;
+    use rdkafka::mocking::MockCluster;
+    use store::broker::conformance::numbered;
+
+    const MIB: usize = 1024 * 1024;
+    const PLACE: Place = (Topic::Events, 0);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_partition_that_stalls_is_assigned_anew() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(Topic::Events.name(), 1, 1).unwrap();
+        let options = KafkaOptions::new(cluster.bootstrap_servers());
+        let (voice, sizes) = (Voice::default(), Arc::new(Sizes::default()));
+        let asker = options.consumer("asker").create_with_context(voice.clone()).unwrap();
+        let reader =
+            Reader::start(options.clone(), "reader", Arc::new(asker), voice.clone(), sizes.clone()).unwrap();
+        let producer = Producer::start(options, voice, sizes).unwrap();
+        let append = async |numbers| {
+            producer.append(Topic::Events, 1, numbered("pump-1", numbers)).await.unwrap();
+        };
+        let fetch = async |from| reader.fetch(PLACE, from, MIB, Duration::from_secs(1)).await.unwrap();
+
+        append(0..2).await;
+        let mut next = 0;
+        while next < 2 {
+            next += fetch(next).await.records.len() as u64;
+        }
+        // Whatever the reason: the consumer has lost the partition, and nobody told the reader.
+        let mut list = TopicPartitionList::new();
+        list.add_partition(Topic::Events.name(), 0);
+        reader.shared.consumer.incremental_unassign(&list).unwrap();
+        append(2..5).await;
+        assert_eq!(fetch(2).await.records.first().map(|it| it.offset), Some(2));
+        reader.close();
+        producer.close().unwrap();
+    }
 }

@@ -36,6 +36,13 @@ pub struct ClusterHealth {
     pub circuit: CircuitState,
 }
 
+impl ClusterHealth {
+    /// Whether four fifths of the shard budget are spent.
+    pub fn is_nearly_full(&self) -> bool {
+        self.shards.saturating_mul(5) >= self.shards_allowed.saturating_mul(4)
+    }
+}
+
 impl Cluster {
     /// Puts the index template in its place. New indexes are made by it; those there are stay as they are.
     pub async fn ensure(&self) -> Result<(), IndexError> {
@@ -132,6 +139,12 @@ impl Cluster {
             stats.segments += number(&index["total"]["segments"]["count"]);
             stats.events += number(&index["primaries"]["docs"]["count"]);
             stats.bytes += number(&index["total"]["store"]["size_in_bytes"]);
+        }
+        // Whoever watches the index watches the budget: an index that cannot be made stops every partition.
+        let health = self.health().await?;
+        if health.is_nearly_full() {
+            let (shards, allowed) = (health.shards, health.shards_allowed);
+            tracing::warn!(shards, allowed, "OpenSearch has nearly as many shards as it may have");
         }
         metrics::gauge!("qgx_index_segments").set(stats.segments as f64);
         metrics::gauge!("qgx_index_bytes").set(stats.bytes as f64);

@@ -134,7 +134,7 @@ async fn migrate_under(pool: &Pool, lock: &mut MySqlLock) -> SqlResult<()> {
     lock.change_schema(TABLE).await?;
     refuse_newer(pool).await?;
     for step in MYSQL {
-        if lock.rows(DONE, &values![step.version]).await?.is_empty() {
+        if lock.rows(DONE, &[step.version.into()]).await?.is_empty() {
             for statement in step.statements() {
                 lock.change_schema(statement).await?;
             }

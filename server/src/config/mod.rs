@@ -6,6 +6,7 @@ mod kafka;
 pub mod layers;
 pub mod reader;
 pub mod reference;
+mod search;
 pub mod variables;
 
 pub use database::DatabaseUrl;
@@ -20,6 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use store_kafka::KafkaOptions;
+use store_opensearch::OpenSearchOptions;
 use telemetry::LogFormat;
 
 /// What a process does.
@@ -77,6 +79,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// The broker on Kafka, in place of the embedded log.
     pub kafka: Option<KafkaOptions>,
+    /// The event index on OpenSearch, in place of the embedded one.
+    pub search: Option<OpenSearchOptions>,
     /// Web and API.
     pub web: WebConfig,
     /// Owner and keys.
@@ -291,6 +295,7 @@ impl Config {
                 retention: Duration::from_secs(read.number("broker_retention_hours", 0..=8_760) * 3_600),
             },
             kafka: kafka::options(&mut read),
+            search: search::options(&mut read),
             web: WebConfig {
                 public_url: read.origin("public_url"),
                 api_public_url: read.origin("api_public_url"),
@@ -345,6 +350,7 @@ fn stores(read: &mut Reader<'_>) -> bool {
         let real = match key {
             "database_url" => database::is_url(&text),
             "broker_url" => kafka::is_url(&text),
+            "search_url" => search::is_url(&text),
             _ => false,
         };
         if text != "embedded:" && !real {

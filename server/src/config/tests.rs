@@ -109,6 +109,27 @@ fn a_database_of_ones_own_is_taken_and_not_shown() {
 }
 
 #[test]
+fn kafka_is_a_broker_with_settings_of_its_own() {
+    let url = ("QGX_BROKER_URL", "kafka://h1:9092,h2");
+    let secure = [("QGX_KAFKA_USER", "qgx"), ("QGX_KAFKA_PASSWORD", "hush"), ("QGX_KAFKA_TLS", "true")];
+    let env: Vec<_> = [url, ("QGX_KAFKA_REPLICATION", "1")].into_iter().chain(secure).collect();
+    let kafka = load("", &env, &[]).unwrap().kafka.expect("the broker is Kafka");
+    assert_eq!(kafka.bootstrap, "h1:9092,h2");
+    assert_eq!((kafka.partitions, kafka.replication, kafka.min_in_sync), (24, 1, 1));
+    assert!(kafka.tls.is_some() && kafka.sasl.is_some_and(|it| it.password == "hush"));
+    assert!(load("", &[], &[]).unwrap().kafka.is_none());
+
+    check_wrong("", &[("QGX_BROKER_URL", "kafka://")], &[], &["QGX_BROKER_URL names no servers"]);
+    check_wrong("", &[url, ("QGX_KAFKA_USER", "qgx")], &[], &["QGX_KAFKA_USER goes with kafka_password"]);
+    check_wrong(
+        "",
+        &[url, secure[0], secure[1], ("QGX_KAFKA_SASL_MECHANISM", "GSSAPI")],
+        &[],
+        &["QGX_KAFKA_SASL_MECHANISM is \"GSSAPI\""],
+    );
+}
+
+#[test]
 fn what_is_printed_is_redacted() {
     let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
     let (_dir, given) = given("", &[("QGX_SECRET_KEYS", &key), ("QGX_OWNER_PASSWORD", "correct horse")], &[]);

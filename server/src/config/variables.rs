@@ -159,8 +159,14 @@ pub const VARIABLES: &[Variable] = &[
         STORES,
         "search_url",
         "embedded:",
-        "The event index: `embedded:` is tantivy in the data directory.",
+        "The event index: `embedded:` is tantivy in the data directory, \
+         `https://USER:PASSWORD@h1:9200,https://h2:9200` an OpenSearch 2.11 or later, whose index template `qgx migrate` \
+         makes.",
     ),
+    plain(STORES, "search_prefix", "", "Put in front of the names of OpenSearch indexes, for several installations on one cluster."),
+    plain(STORES, "search_shards", "1", "Primary shards of an OpenSearch index. A tenant's events of an index lie in one of them."),
+    plain(STORES, "search_replicas", "1", "Copies of each shard on OpenSearch."),
+    plain(STORES, "search_tls_ca", "", "Authorities (PEM) that sign the certificates of OpenSearch, beside those of the system."),
     plain(
         STORES,
         "broker_max_bytes",

@@ -7,9 +7,11 @@ use services::{PasswordParams, Services, ServicesConfig, Stores};
 use std::path::Path;
 use std::sync::Arc;
 use store::broker::Broker;
+use store::index::EventIndex;
 use store_index::{IndexOptions, TantivyIndex};
 use store_kafka::{Ensured, KafkaBroker, ensure_topics};
 use store_log::{EmbeddedLog, LogOptions};
+use store_opensearch::OpenSearchIndex;
 use store_sql::SqlDatabase;
 
 /// What hashing passwords may cost.
@@ -33,18 +35,7 @@ pub async fn open(data_dir: &DataDir, config: &Config, cost: Cost) -> Result<Ser
         .await
         .context("the database cannot be brought to this version's schema")?;
     let broker = open_broker(path, config).await?;
-    let index_dir = path.join("index");
-    // Opening reads and repairs files: not the runtime's work.
-    let index = {
-        let dir = index_dir.clone();
-        telemetry::spawn_blocking_named("open-index", move || {
-            TantivyIndex::open(&dir, IndexOptions::default())
-        })
-        .await?
-    };
-    let index = index.with_context(|| {
-        format!("the event index in {} cannot be opened; run `qgx doctor`", index_dir.display())
-    })?;
+    let index = open_index(path, config).await?;
     let stores = Stores { sql, index, broker };
     Ok(Services::new(
         stores,
@@ -90,11 +81,41 @@ async fn open_broker(path: &Path, config: &Config) -> Result<Arc<dyn Broker>> {
         .with_context(|| format!("the log in {} cannot be opened; run `qgx doctor`", log_dir.display()))?)
 }
 
-/// Makes what the stores need from outside and a migration may make: Kafka's topics. Answers what was done, a line each.
+async fn open_index(path: &Path, config: &Config) -> Result<Arc<dyn EventIndex>> {
+    if let Some(search) = &config.search {
+        let index = OpenSearchIndex::connect(search.clone());
+        return Ok(index.context("the event index cannot be used; check QGX_SEARCH_URL")?);
+    }
+    let index_dir = path.join("index");
+    // Opening reads and repairs files: not the runtime's work.
+    let index = {
+        let dir = index_dir.clone();
+        telemetry::spawn_blocking_named("open-index", move || {
+            TantivyIndex::open(&dir, IndexOptions::default())
+        })
+        .await?
+    };
+    Ok(index.with_context(|| {
+        format!("the event index in {} cannot be opened; run `qgx doctor`", index_dir.display())
+    })?)
+}
+
+/// Makes what the stores need from outside and a migration may make: Kafka's topics, OpenSearch's index template.
+/// Answers what was done, a line each.
 ///
 /// # Errors
-/// Where the cluster does not answer or refuses.
+/// Where a cluster does not answer or refuses.
 pub async fn prepare(config: &Config) -> Result<Vec<String>> {
+    let mut done = prepare_topics(config).await?;
+    if let Some(search) = &config.search {
+        let ensured = OpenSearchIndex::connect(search.clone())?.ensure().await;
+        ensured.context("the index template cannot be made; check QGX_SEARCH_URL")?;
+        done.push("the index template on OpenSearch is of this version".to_owned());
+    }
+    Ok(done)
+}
+
+async fn prepare_topics(config: &Config) -> Result<Vec<String>> {
     let Some(kafka) = &config.kafka else { return Ok(Vec::new()) };
     let ensured =
         ensure_topics(kafka).await.context("the Kafka topics cannot be made; check QGX_BROKER_URL")?;

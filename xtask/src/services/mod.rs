@@ -9,9 +9,10 @@ mod health;
 mod jars;
 mod kafka;
 mod mysql;
-mod opensearch;
+
 mod ports;
 mod postgres;
+mod search;
 
 use crate::process::{Run, root};
 use anyhow::{Context, bail};
@@ -74,7 +75,7 @@ trait Service {
 fn all(nodes: Option<u16>) -> Vec<Box<dyn Service>> {
     vec![
         Box::new(kafka::Kafka { nodes }),
-        Box::new(opensearch::OpenSearch),
+        Box::new(search::OpenSearch),
         Box::new(mysql::MySql),
         Box::new(postgres::Postgres),
     ]

@@ -1,6 +1,7 @@
 //! What is OpenSearch's own, on a real one: `QGX_TEST_OPENSEARCH` is its address.
 
 use crate::server::{Prefix, at};
+use domain::api::Order;
 use domain::event::{OneOrMany, StoredEvent, Text};
 use domain::query::Query;
 use domain::{TenantId, TimeRange};
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use store::index::conformance::corpus::{entry, plain, tenant};
 use store::index::conformance::patient;
-use store::index::{EventIndex, IndexEntry, IndexError};
+use store::index::{EventIndex, IndexEntry, IndexError, Search};
 use store_opensearch::{OpenSearchIndex, Refresh};
 
 async fn count(index: &OpenSearchIndex, text: &str) -> u64 {
@@ -124,6 +125,36 @@ async fn tenants_that_are_gone() {
     index.bury([].into());
     assert_eq!(count(&index, "kept").await, 0);
     assert_eq!(index.stats().await.unwrap().events, 1, "the other's is there");
+    prefix.remove().await;
+}
+
+/// Large events come in pages of bounded size, and all of them.
+#[tokio::test]
+async fn pages_of_large_events() {
+    let Some(url) = at() else { return };
+    let prefix = Prefix::new(&url);
+    let index = prefix.open();
+    index.ensure().await.unwrap();
+    let large = |number| {
+        let mut event = plain("t_first", "pump-1", number, "large");
+        event.raw = Some("A".repeat(1 << 20).into());
+        event
+    };
+    assert_eq!(index.write(entries((0..20).map(large))).await.unwrap().indexed, 20);
+    let (mut after, mut pages) = (None, Vec::new());
+    loop {
+        let (query, order) = (Query::all(), Order::Asc);
+        let search = Search { query, range: TimeRange::ALL, order, limit: 1_000, after };
+        let found = index.search(&tenant(0), search, patient()).await.unwrap();
+        assert_eq!(found.total, 20);
+        pages.push(found.events.len());
+        match found.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(pages, [15, 5]);
+    assert_eq!(count(&index, "raw:*").await, 20);
     prefix.remove().await;
 }
 

@@ -62,7 +62,7 @@ pub async fn writers_side_by_side_lose_nothing(store: Store) -> Outcome {
         for n in 0..FLUSHES {
             let mut batch = Flush { starts: vec![(writer, n)], ..flush(&[(writer, n + 1)]) };
             for at in 0..SOURCES {
-                let at = if writer % 2 == 0 { at } else { SOURCES - 1 - at };
+                let at = if writer.is_multiple_of(2) { at } else { SOURCES - 1 - at };
                 let name = format!("source-{at}");
                 batch.sources.push(arrivals("acme", &name, DAY_ONE, 9, 1));
                 batch.rollups.push(Rollup {
