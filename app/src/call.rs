@@ -151,8 +151,10 @@ pub(crate) struct Viewed {
     /// What came.
     pub resource: Resource<Unread, Verbatim>,
     /// Makes a view of it.
-    pub view: Arc<dyn Fn(&str) -> Answer<AnyView> + Send + Sync>,
+    pub view: View,
 }
+
+type View = Arc<dyn Fn(&str) -> Answer<AnyView> + Send + Sync>;
 
 type Make = Arc<dyn Fn() -> Call<()> + Send + Sync>;
 

@@ -247,6 +247,7 @@ impl Pipeline {
             sql: self.deps.sql.clone(),
             group: self.config.group.clone(),
             live: self.live.clone(),
+            starts: offsets.clone(),
             flushed: flushed.clone(),
             retry: retry.clone(),
         };

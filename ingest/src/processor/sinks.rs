@@ -6,10 +6,11 @@ use super::retry::{Failure, Retry, Stopped};
 use super::tail::TailSet;
 use domain::Timestamp;
 use services::Stage;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use store::broker::{Broker, Topic};
+use store::broker::{Broker, Offset, Partition, Topic};
 use store::index::EventIndex;
 use store::sql::pipeline::Flushed;
 use store::sql::{Flush, SqlError, SqlStore};
@@ -72,13 +73,15 @@ pub(crate) struct SqlSink {
     pub sql: Arc<dyn SqlStore>,
     pub group: Arc<str>,
     pub live: Arc<Live>,
+    /// Where each partition's next batch starts: another writer's offset there tells that this one's share has gone.
+    pub starts: HashMap<Partition, Offset>,
     /// The number of the last batch in SQL.
     pub flushed: Arc<AtomicU64>,
     pub retry: Retry,
 }
 
 impl SqlSink {
-    pub async fn run(self, mut from: mpsc::Receiver<Visible>) -> Result<(), Stopped> {
+    pub async fn run(mut self, mut from: mpsc::Receiver<Visible>) -> Result<(), Stopped> {
         while let Some(Visible { flight, at }) = from.recv().await {
             let mut prepared = flight.prepared;
             self.bury(&prepared).await?;
@@ -86,6 +89,7 @@ impl SqlSink {
             if let Some(batch) = prepared.finishes {
                 self.flushed.store(batch, Ordering::Release);
             }
+            self.starts.extend(prepared.next.iter().map(|(partition, next)| (*partition, *next)));
             // From here the next batch may start: this one is safe.
             drop(flight.place);
             self.live.add(&prepared.summary, at, prepared.tailed, flushed.new_sources);
@@ -123,7 +127,9 @@ impl SqlSink {
     async fn flush(&self, prepared: &mut Prepared) -> Result<Flushed, Stopped> {
         let started = Instant::now();
         let offsets = prepared.next.iter().map(|(partition, next)| (*partition, *next)).collect();
-        let flush: Flush = prepared.summary.flush(offsets);
+        let mut flush: Flush = prepared.summary.flush(offsets);
+        let start = |partition: &Partition| Some((*partition, *self.starts.get(partition)?));
+        flush.starts = prepared.next.keys().filter_map(start).collect();
         let flushed = self
             .retry
             .run(Stage::Sql, "the database", || async {

@@ -59,7 +59,7 @@ async fn only_configured_proxies_are_believed_and_once() {
     check(&["127.0.0.1/32"], format!("{header}{header}{good}a\n").as_bytes(), "proxy_not_allowed").await;
     check(&["127.0.0.1/32"], format!("{good}{header}a\n").as_bytes(), "proxy_not_allowed").await;
     check(&["127.0.0.1/32"], b"PROXY TCP4 nonsense\r\n", "bad_proxy_header").await;
-    check(&["127.0.0.1/32"], &SIGNATURE[..], "bad_proxy_header").await;
+    check(&["127.0.0.1/32"], SIGNATURE, "bad_proxy_header").await;
     // What comes through a proxy is not from this machine, whatever is said.
     check(&["127.0.0.1/32"], b"PROXY TCP4 127.0.0.1 10.0.0.1 1 2\r\na\n", "no_credential").await;
 }

@@ -9,7 +9,6 @@ mod health;
 mod jars;
 mod kafka;
 mod mysql;
-
 mod ports;
 mod postgres;
 mod search;

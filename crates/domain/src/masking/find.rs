@@ -38,7 +38,7 @@ pub(super) fn each(kind: Kind, pattern: &[Piece], bytes: &[u8], mut found: impl 
         Kind::Pattern => {
             let mut at = 0;
             while at < bytes.len() {
-                let boundary = at == 0 || !is_word(bytes[at - 1]);
+                let boundary = at == 0 || !is_word(bytes[at - 1]) || after_escape(bytes, at);
                 match boundary.then(|| own(pattern, bytes, at)).flatten() {
                     Some(end) => {
                         found(at, end);
@@ -56,6 +56,16 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
+/// Whether an escape of JSON (RFC 8259 §7) ends here. In a frame that nobody could read, its letters and digits are no
+/// part of what follows: `\ud654010-1234-5678`.
+fn after_escape(bytes: &[u8], at: usize) -> bool {
+    match &bytes[..at] {
+        [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't'] => true,
+        [.., b'\\', b'u', a, b, c, d] => [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()),
+        _ => false,
+    }
+}
+
 /// How many digits stand here, looked at no further than `most` of them.
 fn digits(bytes: &[u8], at: usize, most: usize) -> usize {
     bytes.iter().skip(at).take(most).take_while(|byte| byte.is_ascii_digit()).count()
@@ -67,7 +77,7 @@ fn resident_numbers(bytes: &[u8], mut found: impl FnMut(usize, usize)) {
         if end > bytes.len() || !matches!(bytes[dash + 1], b'1'..=b'4') {
             continue;
         }
-        let touches_digit = (start > 0 && bytes[start - 1].is_ascii_digit())
+        let touches_digit = (start > 0 && bytes[start - 1].is_ascii_digit() && !after_escape(bytes, start))
             || bytes.get(end).is_some_and(u8::is_ascii_digit);
         if touches_digit || digits(bytes, start, 6) < 6 || digits(bytes, dash + 1, 7) < 7 {
             continue;
@@ -103,7 +113,7 @@ fn goes_on(bytes: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).map(|i| bytes[i]) else { return false };
     let joined =
         matches!(before, b'.' | b'-') && at.checked_sub(2).is_some_and(|i| bytes[i].is_ascii_digit());
-    is_word(before) || before == b'+' || joined
+    (is_word(before) && !after_escape(bytes, at)) || before == b'+' || joined
 }
 
 /// Where a number that ends here is not part of something longer.
@@ -119,20 +129,23 @@ fn is_separator(byte: u8) -> bool {
 
 /// Where the telephone number ends that begins here.
 fn phone(bytes: &[u8], at: usize) -> Option<usize> {
-    if bytes[at] != b'+' {
-        return domestic(bytes, at, digits(bytes, at, 12));
-    }
-    let country = digits(bytes, at + 1, 16);
-    if bytes.get(at + 1..at + 3) == Some(b"82") {
+    let begins = match bytes[at] {
+        b'+' => at + 1,
+        // Some writers of JSON escape the plus.
+        _ if bytes[..at].last_chunk::<6>().is_some_and(|plus| plus.eq_ignore_ascii_case(b"\\u002b")) => at,
+        _ => return domestic(bytes, at, digits(bytes, at, 12)),
+    };
+    let country = digits(bytes, begins, 16);
+    if bytes.get(begins..begins + 2) == Some(b"82") {
         // The country's code may touch the number: then the number alone tells where it ends.
-        let national = match bytes.get(at + 3) {
-            Some(byte) if is_separator(*byte) => at + 4,
-            _ => at + 3,
+        let national = match bytes.get(begins + 2) {
+            Some(byte) if is_separator(*byte) => begins + 3,
+            _ => begins + 2,
         };
         let first = digits(bytes, national, 12);
         return korean(bytes, national, first, b"");
     }
-    let mut end = at + 1 + country;
+    let mut end = begins + country;
     let mut count = country;
     let mut spaces = true;
     while let Some(separator) = bytes.get(end).copied().filter(|byte| is_separator(*byte)) {
@@ -161,12 +174,14 @@ fn korean(bytes: &[u8], at: usize, first: usize, zero: &[u8]) -> Option<usize> {
     {
         return alone(bytes, at + first);
     }
-    let area = match group {
-        [b'2'] => true,
-        [b'1', b'0' | b'1' | b'6'..=b'9'] | [b'3'..=b'6', b'0'..=b'5'] | [b'7' | b'8', b'0'] => true,
-        [b'5', b'0', b'0'..=b'9'] => true,
-        _ => false,
-    };
+    let area = matches!(
+        group,
+        [b'2']
+            | [b'1', b'0' | b'1' | b'6'..=b'9']
+            | [b'3'..=b'6', b'0'..=b'5']
+            | [b'7' | b'8', b'0']
+            | [b'5', b'0', b'0'..=b'9']
+    );
     let separator = bytes.get(at + first).copied().filter(|byte| is_separator(*byte) && area)?;
     let second_at = at + first + 1;
     let second = digits(bytes, second_at, 5);

@@ -5,6 +5,7 @@ use domain::text::{query_terms, tokenize};
 use opensearch::http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use store::index::conformance::corpus::Dice;
 
 /// Terms by position; a single and a pair that share one are in no order.
 type Tokens = BTreeSet<(u64, String)>;
@@ -111,6 +112,24 @@ async fn every_character_is_of_the_same_class() {
             let text = some.iter().map(|c| format!("a{c}b 가{c}나 {c} ")).collect::<String>();
             check(&url, &index, &text).await;
         }
+    }
+    prefix.remove().await;
+}
+
+/// Characters of every class, thrown together.
+#[tokio::test]
+async fn any_mixture_is_the_same() {
+    const POOL: &str = "aaZé__-. \u{301}\u{323}가각온도ㅋㅋㅠ東京々カﾃﾞー゛09１ßςΣЯ😀\u{20000}กิ";
+    let Some(url) = at() else { return };
+    let prefix = Prefix::new(&url);
+    prefix.open().ensure().await.unwrap();
+    let index = format!("{}qgx-events-30d-g1-2026.11.22", prefix.options().prefix);
+    crate::server::ask(&url, Method::Put, &index, "{}").await;
+    let pool = POOL.chars().collect::<Vec<_>>();
+    let mut dice = Dice(29);
+    for _ in 0..40 {
+        let text = (0..400).map(|_| pool[dice.roll(pool.len())]).collect::<String>();
+        check(&url, &index, &text).await;
     }
     prefix.remove().await;
 }

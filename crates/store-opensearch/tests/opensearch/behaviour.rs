@@ -171,7 +171,7 @@ async fn read_only_indexes() {
     crate::server::ask(&url, Method::Put, &format!("{name}/_settings"), &block(json!(true))).await;
     let error = index.write(entries([plain("t_first", "pump-1", 1, "after")])).await.unwrap_err();
     assert!(error.to_string().contains("flood-stage watermark: make room"), "{error}");
-    assert_eq!(index.health().await.unwrap().read_only, [name.clone()]);
+    assert_eq!(index.health().await.unwrap().read_only, std::slice::from_ref(&name));
     crate::server::ask(&url, Method::Put, &format!("{name}/_settings"), &block(json!(null))).await;
     assert_eq!(index.write(entries([plain("t_first", "pump-1", 1, "after")])).await.unwrap().indexed, 1);
     let health = index.health().await.unwrap();

@@ -1,5 +1,6 @@
 //! MySQL and MariaDB pass the conformance suite, where `QGX_TEST_MYSQL` names a server on which databases may be made;
 //! and what is theirs alone.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
 
@@ -93,7 +94,7 @@ async fn a_flush_that_a_deadlock_undid_is_done_again() {
     let many: Vec<_> = (0..500).map(|n| format!("('name-{n}', '')")).collect();
     other.run(&format!("INSERT INTO settings (name, setting_value) VALUES {}", many.join(","))).await;
     other.run("UPDATE tenant_arrivals SET events = events + 0 WHERE tenant_key = 't_acme'").await;
-    let flushing = tokio::spawn({
+    let flushing = telemetry::spawn("flush", {
         let store = store.clone();
         async move { store.flush(TOPIC, &one_event(2)).await }
     });

@@ -182,8 +182,9 @@ impl ReadLimit {
 /// The event index. Every read names its tenant, and the store itself filters by it.
 #[async_trait]
 pub trait EventIndex: Send + Sync + 'static {
-    /// Indexes a batch and makes it durable and visible. Entries of a partition come in offset order over all calls;
-    /// what was indexed before is skipped. The index an entry lands in is a function of its class, group and
+    /// Indexes a batch and makes it durable and visible; OpenSearch makes it visible with its next refresh, a second
+    /// later at most, if not told otherwise. Entries of a partition come in offset order over all calls; what was
+    /// indexed before is skipped. The index an entry lands in is a function of its class, group and
     /// `received_at` alone.
     async fn write(&self, batch: Vec<IndexEntry>) -> Result<Written, IndexError>;
 
