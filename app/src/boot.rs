@@ -97,7 +97,7 @@ impl Boot {
             sign_in: request.sign_in,
             host: request.host.to_string(),
             ports: request.ports.clone(),
-            made: crate::server_fns::take_cookie(&request, crate::cookies::MADE),
+            made: crate::server_fns::take_over(&request),
             me: request.me,
         }
     }

@@ -8,7 +8,7 @@ pub const THEME: &str = "qgx_theme";
 /// `narrow` where the rail is folded.
 pub const RAIL: &str = "qgx_rail";
 
-/// A token made just now, for the next page alone.
+/// A token made just now, sealed, for the next page alone.
 #[cfg(feature = "ssr")]
 pub const MADE: &str = "qgx_made";
 

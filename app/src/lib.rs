@@ -19,7 +19,9 @@ compile_error!("feature `ssr` is for the server, not for WASM");
 compile_error!("feature `hydrate` is for WASM");
 // The two faces hydrate only if both have it.
 #[cfg(not(erase_components))]
-compile_error!("built without `--cfg erase_components`: RUSTFLAGS hides .cargo/config.toml; unset it, or add the flag");
+compile_error!(
+    "built without `--cfg erase_components`: RUSTFLAGS hides .cargo/config.toml; unset it, or add the flag"
+);
 
 pub mod address;
 mod app;

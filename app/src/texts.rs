@@ -67,6 +67,7 @@ ui::texts! {
     away(offline: &str, unseen: &str) => "오프라인 {offline} · 미확인 {unseen}", "{offline} offline · {unseen} never seen";
     freshness => "수집 → 검색 p99", "Arrival → searchable p99";
     freshness_note => "최근 1분 · 목표 1초 이내", "Last minute · goal within 1 s";
+    freshness_late => "최근 1분 · 목표 초과 (1초)", "Last minute · over target (1 s)";
     inflow => "이벤트 유입", "Events coming in";
     inflow_sub => "1분 단위, 수준별", "By minute and level";
     inflow_label => "최근 한 시간의 분당 이벤트 수, 수준별", "Events a minute over the last hour, by level";
@@ -77,6 +78,7 @@ ui::texts! {
     events_s => "이벤트/s", "Events/s";
     last_hour => "최근 1시간", "Last hour";
     last_seen => "마지막 수신", "Last seen";
+    events_s_minute => "이벤트/s · 1분", "Events/s · 1 min";
     online => "온라인", "Online";
     offline => "오프라인", "Offline";
     unseen => "미확인", "Never seen";
@@ -101,6 +103,7 @@ ui::texts! {
     hits(count: &str) => "{count}건", "{count} events";
     histogram_label(count: &str) => "시간별 이벤트 수, 모두 {count}건", "Events over time, {count} in all";
     facets => "필드별 값", "Values by field";
+    filters => "필터", "Filters";
     facet_hint => "클릭하면 이 값만, Shift+클릭하면 이 값을 제외합니다", "Click to keep this value, Shift-click to exclude it";
     exclude_value(value: &str) => "{value} 제외", "Exclude {value}";
     keep_value(value: &str) => "{value}만 보기", "Only {value}";
@@ -138,7 +141,7 @@ ui::texts! {
     around => "앞뒤 5분", "± 5 minutes";
     raw_bytes => "받은 그대로", "As it came";
     raw_same => "저장된 내용과 같아서 원문을 따로 두지 않았습니다.", "The same as what is stored, so no original is kept.";
-    around_note(source: &str) => "{source}에서 앞뒤 5분 동안 온 이벤트", "What {source} sent five minutes before and after";
+    around_note(source: &str, before: &str, after: &str, from: &str, to: &str) => "{source}: 앞 {before}건, 뒤 {after}건 ({from} – {to})", "{source}: {before} before, {after} after ({from} – {to})";
 
     // Sources
     all => "모두", "All";
@@ -200,7 +203,7 @@ ui::texts! {
     token_not_allowed => "토큰을 만들 권한이 없습니다. 편집자나 소유자에게 부탁하세요.", "You may not make tokens: ask an editor or an owner.";
     token_first => "위에서 토큰을 만들면 여기에 채워집니다.", "Make a token above and it is filled in here.";
     configure => "설정 복사하기", "Copy the configuration";
-    sends_to(place: &str) => "TCP {place}로 보냅니다.", "Sends to TCP {place}.";
+    sends_to(place: &str) => "{place}로 보냅니다.", "Sends to {place}.";
     watch => "첫 이벤트 확인", "Watch for the first event";
     lamp_waiting => "기다리는 중", "Waiting";
     lamp_on(source: &str) => "{source}에서 들어왔습니다", "{source} is sending";
@@ -214,6 +217,12 @@ ui::texts! {
     k_syslog => "syslog", "syslog";
     k_syslog_about => "rsyslog, 네트워크 장비", "rsyslog, network devices";
     k_syslog_note => "파일을 저장한 뒤 systemctl restart rsyslog를 실행하세요. 저장 확인이 없는 프로토콜이라 끊기는 순간의 몇 줄은 잃을 수 있습니다.", "Save the file, then run systemctl restart rsyslog. This protocol has no acknowledgement: a few lines can be lost when a connection breaks.";
+    k_relp => "RELP", "RELP";
+    k_relp_about => "rsyslog, 저장을 확인받음", "rsyslog, acknowledged";
+    k_relp_note => "rsyslog-relp 패키지를 설치하고 파일을 저장한 뒤 systemctl restart rsyslog를 실행하세요. 메시지마다 디스크에 저장한 뒤 확인을 보냅니다. 확인을 받지 못한 메시지는 다시 보내므로 잃지는 않지만, 끊기면 두 번 저장될 수 있습니다(최소 한 번).", "Install the package rsyslog-relp, save the file, then run systemctl restart rsyslog. Each message is acknowledged once it is on disk. What was not acknowledged is sent again: nothing is lost, but after a broken connection a message may be stored twice (at least once).";
+    k_lumberjack => "Lumberjack", "Lumberjack";
+    k_lumberjack_about => "Filebeat, Logstash", "Filebeat, Logstash";
+    k_lumberjack_note => "파일을 저장한 뒤 systemctl restart filebeat를 실행하세요. 묶음마다 모두 디스크에 저장한 뒤 확인을 보냅니다. 확인을 받지 못한 묶음은 다시 보내므로 잃지는 않지만, 끊기면 두 번 저장될 수 있습니다(최소 한 번).", "Save the file, then run systemctl restart filebeat. Each batch is acknowledged once all of it is on disk. What was not acknowledged is sent again: nothing is lost, but after a broken connection events may be stored twice (at least once).";
     k_telegraf => "Telegraf", "Telegraf";
     k_telegraf_about => "지표 수집기", "Metrics collector";
     k_telegraf_note => "파일을 저장한 뒤 systemctl restart telegraf를 실행하세요. 호스트 이름이 소스가 됩니다.", "Save the file, then run systemctl restart telegraf. The host's name becomes the source.";
@@ -253,12 +262,25 @@ ui::texts! {
     r_quota_do => "보내는 양을 줄이거나 한도를 올려 달라고 하세요.", "Send less, or ask for a higher quota.";
     r_suspended => "테넌트가 정지되어 있습니다", "The tenant is suspended";
     r_suspended_do => "운영자에게 문의하세요.", "Ask the operator.";
+    r_relp => "RELP 대화가 규칙에 맞지 않습니다", "The RELP session breaks the rules";
+    r_relp_do => "omrelp로 보내는지, 중간의 장비가 내용을 바꾸지 않는지 확인하세요.", "Check that it is omrelp that sends, and that nothing on the way changes what it says.";
+    r_framing => "메시지의 경계를 알 수 없습니다", "Where messages end cannot be told";
+    r_framing_do => "길이가 실제와 같은지 확인하거나, 메시지마다 줄바꿈으로 끝내세요.", "Check that the lengths sent are right, or end each message in a newline.";
+    r_proxy => "허용되지 않은 프록시의 PROXY 헤더입니다", "A PROXY header from a proxy that is not allowed";
+    r_proxy_do => "프록시의 네트워크를 ingest_proxy_protocol_from 설정에 넣거나, 프록시에서 헤더를 끄세요.", "Name the proxy's network in the setting ingest_proxy_protocol_from, or turn the header off at the proxy.";
+    r_proxy_header => "PROXY 헤더를 읽을 수 없습니다", "The PROXY header cannot be read";
+    r_proxy_header_do => "프록시가 PROXY protocol 1판이나 2판을 쓰는지 확인하세요.", "Check that the proxy speaks version 1 or 2 of the PROXY protocol.";
+    r_protocol => "받지 않는 프로토콜입니다", "This protocol is not taken";
+    r_protocol_do => "위에서 보내는 방법을 하나 골라 그 설정을 쓰세요.", "Choose a way to send above and use its configuration.";
     r_other => "지금은 받을 수 없습니다", "Cannot be taken now";
     r_other_do => "잠시 뒤 다시 연결하세요. 계속되면 운영자에게 문의하세요.", "Connect again shortly; if it goes on, ask the operator.";
 
     // Settings
     looks => "화면", "Appearance";
     role => "역할", "Role";
+    role_viewer => "보기", "Viewer";
+    role_editor => "편집자", "Editor";
+    role_owner => "소유자", "Owner";
     zone => "시간대", "Time zone";
     sessions => "세션", "Sessions";
     tokens => "토큰", "Tokens";

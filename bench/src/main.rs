@@ -42,6 +42,9 @@ enum What {
         /// Concurrent QGX-lines connections.
         #[arg(long, default_value_t = 4)]
         connections: usize,
+        /// Lines of a connection that may wait for their ACK.
+        #[arg(long, default_value_t = 16_384)]
+        window: u64,
     },
     /// Sustained events/s to searchable, CPU per event, lag.
     Sustained {
@@ -78,7 +81,7 @@ fn main() -> anyhow::Result<()> {
     report::machine();
     match Cli::parse().what {
         What::Discard { millions } => discard::run(millions),
-        What::Synced { seconds, connections } => synced::run(seconds, connections),
+        What::Synced { seconds, connections, window } => synced::run(seconds, connections, window),
         What::Sustained { seconds, rate } => sustained::run(seconds, rate),
         What::Visible { seconds, rate } => visible::run(seconds, rate),
         What::Idle => idle::run(),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Shifts every port, so that a running `qgx` is not disturbed.
-const OFFSET: u16 = 7_300;
+/// Shifts every port, so that a running `qgx` is not disturbed; below those that systems give to outgoing connections.
+const OFFSET: u16 = 1_200;
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -37,7 +37,7 @@ impl Server {
     /// Starts on a data folder; answers how long it took to be ready.
     pub fn start_on(data: &Path) -> anyhow::Result<(Self, Duration)> {
         let start = Instant::now();
-        let child = Command::new(binary()?)
+        let mut child = Command::new(binary()?)
             .args(["serve", "--no-self-monitor", "--port-offset", &OFFSET.to_string(), "--data-dir"])
             .arg(data)
             .env("QGX_OWNER_EMAIL", "owner@example.com")
@@ -46,14 +46,21 @@ impl Server {
             .env("QGX_API_REQUESTS_PER_SEC", "100000")
             .env("QGX_API_REQUESTS_BURST", "100000")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
+            .env("QGX_LOG_LEVEL", "warn")
             .spawn()
             .context("qgx cannot be started")?;
-        let server = Self { child, data: data.to_owned(), _temporary: None };
+        let mut ended = None;
         process::wait_for("ready", Duration::from_secs(60), || {
-            http::request(31_100 + OFFSET, "GET /readyz", "", "").is_ok_and(|(status, _)| status == 200)
+            ended = child.try_wait().ok().flatten();
+            ended.is_some()
+                || http::request(31_100 + OFFSET, "GET /readyz", "", "")
+                    .is_ok_and(|(status, _)| status == 200)
         })?;
-        Ok((server, start.elapsed()))
+        if let Some(status) = ended {
+            anyhow::bail!("qgx ended with {status}; start it by hand to see why");
+        }
+        Ok((Self { child, data: data.to_owned(), _temporary: None }, start.elapsed()))
     }
 
     /// Its process id.

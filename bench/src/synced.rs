@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 
 /// Lines in one write of a connection.
 const BATCH: u64 = 256;
-/// Lines sent but not acknowledged, at most, per connection.
-const WINDOW: u64 = 16_384;
-
-/// Loads `connections` connections for a time and prints MB/s and ack latencies.
-pub fn run(seconds: u64, connections: usize) -> anyhow::Result<()> {
+/// Loads `connections` connections for a time, each with at most `window` lines that are not acknowledged, and prints MB/s
+/// and ack latencies. A wide window shows what goes through; a narrow one how long an ack takes.
+pub fn run(seconds: u64, connections: usize, window: u64) -> anyhow::Result<()> {
     let server = Server::start()?;
     let token = server.token("ingest")?;
     let before = process::cpu_seconds(server.pid())?;
@@ -21,7 +19,7 @@ pub fn run(seconds: u64, connections: usize) -> anyhow::Result<()> {
     let workers: Vec<_> = (0..connections)
         .map(|index| {
             let (port, token) = (server.ingest_port(), token.clone());
-            std::thread::spawn(move || client(port, &token, index, Duration::from_secs(seconds)))
+            std::thread::spawn(move || client(port, &token, index, window, Duration::from_secs(seconds)))
         })
         .collect();
     let (mut bytes, mut lines, mut latencies) = (0, 0, Vec::new());
@@ -34,7 +32,7 @@ pub fn run(seconds: u64, connections: usize) -> anyhow::Result<()> {
     let time = start.elapsed().as_secs_f64();
     let cpu = process::cpu_seconds(server.pid())? - before;
     println!(
-        "synced: {:.1} MB/s, {:.0} events/s acknowledged, {connections} connections",
+        "synced: {:.1} MB/s, {:.0} events/s acknowledged, {connections} connections, window {window}",
         bytes as f64 / 1e6 / time,
         lines as f64 / time
     );
@@ -52,7 +50,7 @@ struct Done {
     ack_millis: Vec<f64>,
 }
 
-fn client(port: u16, token: &str, index: usize, time: Duration) -> anyhow::Result<Done> {
+fn client(port: u16, token: &str, index: usize, window: u64, time: Duration) -> anyhow::Result<Done> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
     let mut answers = BufReader::new(stream.try_clone()?);
@@ -66,12 +64,12 @@ fn client(port: u16, token: &str, index: usize, time: Duration) -> anyhow::Resul
     let mut ack_millis = Vec::new();
     loop {
         let sending = start.elapsed() < time;
-        if sending && sent - acked < WINDOW {
+        if sending && sent - acked < window {
             stream.write_all(&block)?;
             sent += BATCH;
             bytes += block.len() as u64;
             waiting.push_back((sent, Instant::now()));
-            if sent - acked < WINDOW / 2 {
+            if sent - acked < window / 2 {
                 continue;
             }
         }

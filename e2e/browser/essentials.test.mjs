@@ -80,6 +80,8 @@ describe("the essential way", () => {
           await checkWidth(page);
         }
         await page.getByRole("heading", { name: words.notFound }).waitFor();
+        await page.getByRole("navigation", { name: words.mainMenu }).waitFor();
+        await page.locator("main code", { hasText: "/nowhere" }).waitFor();
 
         await open(page, "/");
         await press(page.locator("details.menu summary.avatar"));

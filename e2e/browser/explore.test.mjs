@@ -108,6 +108,27 @@ describe("exploring events", () => {
     });
   });
 
+  test("nothing found: the list has the whole width", async () => {
+    await site.visit({}, async ({ page }) => {
+      await open(page, "/explore?q=source%3Anobody&from=now-1h&to=now");
+      await page.locator(".explore .empty").waitFor();
+      const [all, list] = await Promise.all([".explore", ".explore > section"].map((at) => page.locator(at).boundingBox()));
+      assert.equal(list.width, all.width);
+    });
+  });
+
+  test("facets on a phone: folded above the list, a press shows them", async () => {
+    await site.visit({ device: "phone" }, async ({ page }) => {
+      await open(page, "/explore?from=now-1h&to=now");
+      const fold = page.locator(".facets > .fold");
+      await fold.waitFor();
+      assert.equal(await page.locator(".facet").first().isVisible(), false);
+      assert.ok((await fold.boundingBox()).y < (await page.locator(".rows").boundingBox()).y);
+      await fold.locator("summary").click();
+      await page.locator(".facet").first().waitFor();
+    });
+  });
+
   test("facets: a click keeps a value, Shift or the second button leaves it out", async () => {
     await site.visit({}, async ({ page, words }) => {
       const explore = new ExplorePage(page, words);

@@ -20,8 +20,12 @@ describe("signing in and out", () => {
     await site.visit({ as: "nobody" }, async ({ page, words }) => {
       await page.goto("/explore?q=pump&from=now-1h");
       assert.equal(new URL(page.url()).pathname, "/login");
+      await alive(page);
       await signIn(page, words, "not the password");
       await page.getByRole("alert").filter({ hasText: words.badCredentials }).waitFor();
+      await alive(page);
+      await page.locator("#password:focus").waitFor();
+      assert.equal(await page.getByLabel(words.email, { exact: true }).inputValue(), OWNER.email, "the e-mail is kept");
       assert.equal(page.url().includes("not"), false, "the password is not in the address");
       assert.equal(page.url().includes("password="), false, "the password is not in the address");
       await signIn(page, words, site.password);

@@ -3,6 +3,7 @@
 
 use domain::event::StoredEvent;
 use domain::{SourceKey, TenantId, Zone};
+use ingest::access::Masking;
 use ingest::protocol::Protocol;
 use ingest::record::writer::{Home, Place};
 use ingest::record::{Batch, Limits, NameBudget, RecordWriter};
@@ -21,8 +22,8 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         fallback: SourceKey::new("peer").expect("a source key"),
         protocol: protocol.name().into(),
     };
-    let mut writer =
-        RecordWriter::new(limits, Zone::utc(), true, home, Arc::new(NameBudget::new(limits.names_per_day)));
+    let names = Arc::new(NameBudget::new(limits.names_per_day));
+    let mut writer = RecordWriter::new(limits, Zone::utc(), Masking::default().rules, home, names);
     let mut batch = Batch::default();
     for _ in 0..2 {
         writer.begin();

@@ -1,13 +1,14 @@
 //! What could not be stored, with its original bytes: the JSON of `qgx.dead-letter.v1`.
 
+use crate::facts;
 use crate::protocol::frame::Oversized;
 use crate::record::{RecordError, mask};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::masking::Rules;
 use domain::{SourceKey, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::sync::Arc;
 use store::broker::{NewRecord, Offset, Origin, Partition, Route};
 
@@ -80,8 +81,8 @@ pub struct Sender<'a> {
     pub route: &'a Route,
     /// From which address.
     pub peer: &'a str,
-    /// Whether 주민등록번호 are masked.
-    pub masks: bool,
+    /// What is masked.
+    pub rules: &'a Rules,
 }
 
 /// Why something becomes a dead letter.
@@ -134,14 +135,9 @@ impl DeadLetter {
         at: Timestamp,
         over: Option<&Oversized>,
     ) -> Self {
-        let mut raw = bytes.to_vec();
-        let mut blanked = mask::blank_tokens(&mut raw);
-        if sender.masks
-            && let (Cow::Owned(masked), _) = mask::resident_numbers_in(&raw)
-        {
-            raw = masked;
-            blanked = true;
-        }
+        let kept = mask::original(sender.rules, bytes);
+        facts::masked(kept.found);
+        let blanked = kept.token || kept.found.total() > 0;
         Self {
             at,
             tenant: sender.route.tenant.clone(),
@@ -152,7 +148,7 @@ impl DeadLetter {
             reason: error.to_string(),
             place: None,
             form: OriginalForm::Frame,
-            raw: STANDARD.encode(&raw),
+            raw: STANDARD.encode(&kept.bytes),
             length: over.map_or(bytes.len() as u64, |over| over.length),
             sha256: over.map(|over| hex(&over.sha256)),
             replayable: over.is_none() && !blanked,
@@ -192,6 +188,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use services::ingest_access::Masking;
 
     fn route() -> Arc<Route> {
         Arc::new(Route {
@@ -236,15 +233,20 @@ mod tests {
     #[test]
     fn frames_that_could_not_be_read_are_kept() {
         let route = route();
-        let sender = Sender { route: &route, peer: "::1", masks: true };
+        let rules = Masking::default().rules;
+        let sender = Sender { route: &route, peer: "::1", rules: &rules };
         let letter =
             DeadLetter::of_frame(&sender, b"{\xff", &RecordError::NotAnObject, Timestamp::from_secs(5));
-        let letter = DeadLetter::parse(&letter.to_record(route, 7).payload).unwrap();
+        let letter = DeadLetter::parse(&letter.to_record(Arc::clone(&route), 7).payload).unwrap();
         assert_eq!(letter.original().unwrap(), b"{\xff");
         assert_eq!(
             (letter.peer.as_deref(), letter.form, letter.place),
             (Some("::1"), OriginalForm::Frame, None)
         );
         assert_eq!((letter.code.as_str(), letter.replayable), ("not_an_object", true));
+        let frame = b"{\"a\":\"\\n900101-1234567\"";
+        let letter = DeadLetter::of_frame(&sender, frame, &RecordError::NotAnObject, Timestamp::from_secs(5));
+        assert_eq!(letter.original().unwrap(), b"{\"a\":\"\\n900101-*******\"");
+        assert_eq!((letter.blanked, letter.replayable), (true, false));
     }
 }

@@ -1,6 +1,7 @@
 //! What ingestion counts. Labels have few values: protocol, reason, code; never a source or a tenant.
 
 use crate::protocol::Protocol;
+use domain::masking::Counts;
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;
 
@@ -80,6 +81,13 @@ pub fn nack(code: &'static str) {
 /// A record became a dead letter.
 pub fn dead_letter(code: &str) {
     counter!("qgx_ingest_dead_letters_total", "code" => code.to_owned()).increment(1);
+}
+
+/// Values were hidden in what is stored.
+pub fn masked(found: Counts) {
+    for (kind, count) in found.iter() {
+        counter!("qgx_ingest_masked_values_total", "rule" => kind.code()).increment(u64::from(count));
+    }
 }
 
 /// A record that shows another credential than its connection's was left out.

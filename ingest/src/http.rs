@@ -1,15 +1,16 @@
 //! The port's HTTP sister: an NDJSON body, durable before the answer.
 
+mod keyed;
+
 use crate::access::{Identity, RefusalCode};
 use crate::budget::{Parked, Share};
 use crate::facts;
 use crate::intake::Intake;
 use crate::protocol::{Framing, Protocol};
 use crate::session::{REPORTED, RejectedLine, Session, Start, Step, Stream};
-use crate::streams::{BY_HTTP, Owner};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream as Chunks, StreamExt};
-use sha2::{Digest, Sha256};
+use keyed::{BLOCK, Block, Keyed};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -47,6 +48,12 @@ pub enum HttpError {
         /// What was taken before.
         report: IngestReport,
     },
+    /// The body stopped coming.
+    #[error("nothing of the body came for {} s", IDLE.as_secs())]
+    Slow {
+        /// What was taken before.
+        report: IngestReport,
+    },
     /// The body broke off.
     #[error("the body could not be read: {reason}")]
     Body {
@@ -64,10 +71,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// What a chunk may become: JSON and the overhead of records, for each byte of it.
 const EXPANSION: usize = 8;
 /// Bytes of a chunk that are looked at at a time.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = BLOCK;
 
 /// Takes an NDJSON body of an identified sender. With `idempotency_key`, a body that is sent again changes nothing: its
-/// lines are told by their number.
+/// lines are told by their number, and by what stands before them. Lines of another body are stored, whatever their key.
 ///
 /// # Errors
 /// [`HttpError`], with what was taken before.
@@ -78,15 +85,9 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
     body: impl Chunks<Item = Result<Bytes, E>> + Send,
     idempotency_key: Option<&str>,
 ) -> Result<IngestReport, HttpError> {
-    let name = idempotency_key.map_or_else(|| "http".to_owned(), stream_of);
-    let stream = Stream {
-        name: match &identity.source {
-            Some(bound) => Owner::Bound(bound.clone()).stored_name(&name),
-            None => name.into(),
-        },
-        last_seq: 0,
-        resumable: idempotency_key.is_some(),
-    };
+    let keyed = idempotency_key.map(|key| Keyed::new(&identity, key));
+    // Its name is that of each block in turn.
+    let stream = Stream { name: "http".into(), last_seq: 0, resumable: keyed.is_some() };
     let start = Start {
         protocol: Protocol::Http,
         framing: Framing::Newline,
@@ -103,6 +104,7 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
         session: Session::new(intake, start),
         report: IngestReport::default(),
         parked: None,
+        keyed,
     };
     let mut body = pin!(body);
     let mut buffer = BytesMut::new();
@@ -113,45 +115,62 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
             Ok(Some(Err(error))) => {
                 return Err(HttpError::Body { reason: error.to_string(), report: upload.report });
             }
-            Err(_) => {
-                let reason = format!("nothing came for {} s", IDLE.as_secs());
-                return Err(HttpError::Body { reason, report: upload.report });
-            }
+            Err(_) => return Err(HttpError::Slow { report: upload.report }),
         };
         facts::read(Protocol::Http, chunk.len());
         for piece in chunk.chunks(PIECE) {
-            let mut share = intake.budget.take(PIECE * EXPANSION).await;
-            buffer.extend_from_slice(piece);
-            while let Some(pause) = upload.take(&mut buffer).await? {
-                facts::delayed();
-                upload.park(share, buffer.len())?;
-                tokio::time::sleep(pause).await;
-                share = intake.budget.take(PIECE * EXPANSION).await;
+            let share = intake.budget.take(PIECE * EXPANSION).await;
+            match &mut upload.keyed {
+                None => buffer.extend_from_slice(piece),
+                Some(keyed) => {
+                    let block = keyed.add(piece);
+                    upload.begin(block, &mut buffer);
+                }
             }
-            upload.park(share, buffer.len())?;
+            upload.go_on(&mut buffer, share).await?;
         }
+    }
+    if let Some(last) = upload.keyed.as_mut().and_then(Keyed::rest) {
+        let share = intake.budget.take(PIECE * EXPANSION).await;
+        upload.begin(Some(last), &mut buffer);
+        upload.go_on(&mut buffer, share).await?;
     }
     upload.session.finish(&buffer, false);
     upload.append().await?;
     Ok(upload.report)
 }
 
-/// The stream that an `Idempotency-Key` stands for.
-fn stream_of(key: &str) -> String {
-    let digest = Sha256::digest(key.as_bytes());
-    let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{BY_HTTP}{hex}")
-}
-
 struct Upload<'a> {
     intake: &'a Intake,
     session: Session,
     report: IngestReport,
-    /// Covers what stands in the buffer.
+    /// Covers what stands in the buffer, and in a block that is not whole.
     parked: Option<Parked>,
+    /// With an `Idempotency-Key`.
+    keyed: Option<Keyed>,
 }
 
 impl Upload<'_> {
+    /// The lines that end in this block belong to its stream.
+    fn begin(&mut self, block: Option<Block>, buffer: &mut BytesMut) {
+        if let Some(Block { stream, bytes }) = block {
+            self.session.rename_stream(stream);
+            buffer.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Takes the whole lines of the buffer, as fast as quotas let it.
+    async fn go_on(&mut self, buffer: &mut BytesMut, mut share: Share) -> Result<(), HttpError> {
+        let held = self.keyed.as_ref().map_or(0, Keyed::held);
+        while let Some(pause) = self.take(buffer).await? {
+            facts::delayed();
+            self.park(share, buffer.len() + held)?;
+            tokio::time::sleep(pause).await;
+            share = self.intake.budget.take(PIECE * EXPANSION).await;
+        }
+        self.park(share, buffer.len() + held)
+    }
+
     /// Keeps no more of a share than what stands in the buffer: others need the rest while this one waits.
     fn park(&mut self, share: Share, left: usize) -> Result<(), HttpError> {
         drop(self.parked.take());

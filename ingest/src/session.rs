@@ -82,7 +82,7 @@ impl Session {
         let writer = RecordWriter::new(
             intake.limits,
             tenant.zone.clone(),
-            tenant.masking.kr_rrn,
+            Arc::clone(&tenant.masking.rules),
             home,
             Arc::clone(&state.names),
         );
@@ -135,6 +135,13 @@ impl Session {
         self.stream.as_ref().is_some_and(|stream| stream.resumable)
     }
 
+    /// What is read from now on is stored under another name of its stream; its sequence goes on.
+    pub fn rename_stream(&mut self, name: Arc<str>) {
+        if let Some(stream) = &mut self.stream {
+            stream.name = name;
+        }
+    }
+
     /// The tenant's settings were read again.
     pub fn refresh(&mut self, identity: Identity) {
         if identity.tenant.key == self.identity.tenant.key {
@@ -143,7 +150,7 @@ impl Session {
             home.class = Arc::clone(&self.identity.tenant.class);
             home.group = self.identity.tenant.group;
             let tenant = Arc::clone(&self.identity.tenant);
-            self.writer.rehome(home, tenant.zone.clone(), tenant.masking.kr_rrn);
+            self.writer.rehome(home, tenant.zone.clone(), Arc::clone(&tenant.masking.rules));
         }
     }
 
@@ -295,7 +302,7 @@ impl Session {
         let mut home = self.writer.home().clone();
         home.protocol = self.protocol.name().into();
         let tenant = Arc::clone(&self.identity.tenant);
-        self.writer.rehome(home, tenant.zone.clone(), tenant.masking.kr_rrn);
+        self.writer.rehome(home, tenant.zone.clone(), Arc::clone(&tenant.masking.rules));
     }
 
     /// Asks the quotas for a frame.

@@ -1,5 +1,6 @@
 //! The streams of this process: one connection each, and how far each has come.
 
+use crate::record::arrival::received_now;
 use domain::{SourceKey, TenantId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -13,8 +14,14 @@ use tokio_util::sync::CancellationToken;
 pub enum Owner {
     /// The source that the connection's token is bound to: nobody else gets onto its streams.
     Bound(SourceKey),
-    /// The source that the connection names.
-    Source(SourceKey),
+    /// The source that the connection names, and the token that does so (0: none, on the same machine): another token
+    /// that names the source as well has its own streams there, or it could move this one's.
+    Named {
+        /// The source.
+        source: SourceKey,
+        /// The token's id.
+        token: u64,
+    },
     /// Records name their own sources: the token.
     Token(u64),
     /// Neither source nor token: where it comes from.
@@ -23,19 +30,37 @@ pub enum Owner {
 
 /// Begins the stored names of streams of token-bound sources.
 const BOUND: &str = "bound/";
+/// Begins those of streams of sources that a connection names.
+const BY_TOKEN: &str = "token/";
+/// Begins those of streams whose records name their own sources.
+const MIXED: &str = "mixed/";
 /// Begins the stored names of streams that stand for an `Idempotency-Key`.
 pub const BY_HTTP: &str = "http/";
 /// What a client's name of a stream may not begin with.
 pub const RESERVED: [&str; 2] = [BOUND, BY_HTTP];
 
 impl Owner {
-    /// The name under which a stream's positions and ids are kept. They are kept by tenant, source and name, so that the
-    /// name must tell a source's own streams from those of others that only name it.
-    pub fn stored_name(&self, stream: &str) -> Arc<str> {
+    /// The source of all of a stream's records, where there is one: only then is there one place that tells how far the
+    /// stream has come.
+    pub fn source(&self) -> Option<&SourceKey> {
         match self {
-            Self::Bound(_) => format!("{BOUND}{stream}").into(),
-            Self::Source(_) | Self::Token(_) | Self::Peer(_) => stream.into(),
+            Self::Bound(source) | Self::Named { source, .. } => Some(source),
+            Self::Token(_) | Self::Peer(_) => None,
         }
+    }
+
+    /// The name under which a stream's positions and ids are kept. They are kept by tenant, the record's source and name,
+    /// so that the name must tell everybody's streams apart that may send records of one source: what two of them number
+    /// alike would be taken for sent before, after it was acknowledged. Where records name their own sources nobody can
+    /// tell how far the stream had come before this process knew it, so that its numbers hold for one [`Hold::life`].
+    pub fn stored_name(&self, stream: &str, life: &str) -> Arc<str> {
+        match self {
+            Self::Bound(_) => format!("{BOUND}{stream}"),
+            Self::Named { token, .. } => format!("{BY_TOKEN}{token}/{stream}"),
+            Self::Token(token) => format!("{MIXED}{token}/{life}/{stream}"),
+            Self::Peer(peer) => format!("{MIXED}{peer}/{life}/{stream}"),
+        }
+        .into()
     }
 }
 
@@ -60,10 +85,17 @@ pub struct Streams {
     next: Arc<AtomicU64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     holder: Option<(u64, CancellationToken)>,
     durable: u64,
+    life: Arc<str>,
+}
+
+impl Known {
+    fn new() -> Self {
+        Self { holder: None, durable: 0, life: format!("{:016x}", received_now().as_nanos()).into() }
+    }
 }
 
 /// A connection's hold on a stream, until dropped.
@@ -76,6 +108,8 @@ pub struct Hold {
     pub superseded: CancellationToken,
     /// The highest sequence that was durable when it was taken.
     pub durable: u64,
+    /// Since when the stream is known, as text: another one after a restart, and in another process.
+    pub life: Arc<str>,
 }
 
 impl Streams {
@@ -87,13 +121,13 @@ impl Streams {
         if known.len() >= REMEMBERED && !known.contains_key(&key) {
             known.retain(|_, stream| stream.holder.is_some());
         }
-        let stream = known.entry(key.clone()).or_default();
+        let stream = known.entry(key.clone()).or_insert_with(Known::new);
         if let Some((_, former)) = stream.holder.replace((number, superseded.clone())) {
             former.cancel();
         }
-        let durable = stream.durable;
+        let (durable, life) = (stream.durable, Arc::clone(&stream.life));
         drop(known);
-        Hold { streams: self.clone(), key, number, superseded, durable }
+        Hold { streams: self.clone(), key, number, superseded, durable, life }
     }
 }
 
@@ -101,8 +135,12 @@ impl Hold {
     /// Notes how far the stream is durable.
     pub fn durable(&self, sequence: u64) {
         let mut known = self.streams.known.lock();
-        let stream = known.entry(self.key.clone()).or_default();
-        stream.durable = stream.durable.max(sequence);
+        // Forgotten, or begun anew since: its numbers are of a life that is over.
+        if let Some(stream) = known.get_mut(&self.key)
+            && stream.life == self.life
+        {
+            stream.durable = stream.durable.max(sequence);
+        }
     }
 }
 
@@ -126,7 +164,7 @@ mod tests {
         let streams = Streams::default();
         let key = |stream: &str| StreamKey {
             tenant: TenantId::new("t_a").unwrap(),
-            owner: Owner::Source(SourceKey::new("pump-1").unwrap()),
+            owner: Owner::Named { source: SourceKey::new("pump-1").unwrap(), token: 1 },
             stream: stream.into(),
         };
         let first = streams.take(key("a"));

@@ -38,6 +38,8 @@ const REST: &[(&str, &str, &str, Expected)] = &[
     ("GET", "/api/v1/sources/{key}/latest", "", READ_ONE),
     ("GET", "/api/v1/sources/{key}/metrics", "", READ_ONE),
     ("POST", "/api/v1/metrics/query", r#"{"metric":"value"}"#, READ),
+    ("GET", "/api/v1/masking", "", [401, 403, 403, 200, 403, 403]),
+    ("PUT", "/api/v1/masking", r#"{"rules":[{"kind":"kr_rrn"}]}"#, [401, 403, 403, 200, 403, 403]),
     ("GET", "/api/v1/tokens", "", [401, 403, 200, 200, 403, 403]),
     ("POST", "/api/v1/tokens", r#"{"kind":"ingest","name":"x"}"#, [401, 403, 201, 201, 403, 403]),
     ("DELETE", "/api/v1/tokens/{id}", "", WRITE_ONE),

@@ -6,6 +6,8 @@ use base64::Engine;
 use harness::{Answer, Client, Server};
 use http::{Method, StatusCode};
 use serde_json::json;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[track_caller]
 fn check_problem(answer: &Answer, status: u16, code: &str) {
@@ -46,6 +48,13 @@ async fn names_that_mean_nothing_are_named() {
     check(Method::GET, "/api/v1/me?as=root", "", "as", "nothing").await;
     check(Method::DELETE, "/api/v1/tokens/1?force=1", "", "force", "nothing").await;
     owner.get("/api/v1/events?q=a&from=now-1h&to=now&limit=5&order=asc").await.ok();
+    // The web's download is no operation of the API, and keeps to the same.
+    let page = Client { address: server.running.addresses.front, ..owner.clone() };
+    let misspelt = page.get("/download/events?q=a&form=now-1h").await;
+    check_problem(&misspelt, 400, "invalid");
+    assert_eq!(misspelt.json()["errors"][0]["field"], "form");
+    page.get("/download/events?q=a&from=now-1h&to=now&order=asc&format=csv&fields=a").await.ok();
+    assert_eq!(server.front().get("/download/events?x=1").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(server.back().get("/api/v1/events?x=1").await.status, StatusCode::UNAUTHORIZED);
     server.running.shutdown().await;
 }
@@ -66,6 +75,44 @@ async fn guessing_tokens_is_slowed_down_but_not_the_neighbours() {
     good.get("/api/v1/me").await.ok();
     // A right token that was never seen looks like a guess.
     check_problem(&unused.get("/api/v1/me").await, 429, "rate_limited");
+    server.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_token_locks_nobody_out() {
+    let server = Server::start().await;
+    let dead = server.back().bearer(&format!("qgx_{:040}", 1));
+    for _ in 0..30 {
+        check_problem(&dead.get("/api/v1/me").await, 401, "unauthenticated");
+    }
+    let unused = server.back().bearer(&server.token("api", None).await);
+    unused.get("/api/v1/me").await.ok();
+    server.running.shutdown().await;
+}
+
+/// In one thread: only so can its clock be turned.
+#[tokio::test]
+async fn an_upload_that_stops_coming_is_too_slow() {
+    let server = Server::start().await;
+    let api = server.back().bearer(&server.token("api", None).await);
+    let token = server.token("ingest", None).await;
+    // Enough of it that the connection is content for longer than ingestion is.
+    let line = format!("{{\"message\":\"{}\"}}\n", "x".repeat(4_000));
+    let head = format!(
+        "POST /api/v1/ingest HTTP/1.1\r\nhost: localhost\r\naccept-language: en\r\nconnection: close\r\n\
+         authorization: Bearer {token}\r\ncontent-length: 1000000\r\n\r\n{line}"
+    );
+    let mut stream = tokio::net::TcpStream::connect(server.running.addresses.back).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    api.until("/api/v1/events", |found| found["total"] == 1).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await;
+    read.expect("the server waits for ever").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+    assert!(answer.contains("The first 1 lines"), "{answer}");
     server.running.shutdown().await;
 }
 

@@ -49,6 +49,7 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
             names.push(name.to_string_lossy().into_owned());
         }
     }
+    anyhow::ensure!(!names.is_empty(), "fuzz/fuzz_targets holds no target");
     names.sort();
     Ok(names)
 }

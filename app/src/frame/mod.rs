@@ -16,11 +16,10 @@ use leptos_router::hooks::use_location;
 /// The frame. Someone who is not signed in is sent to do so.
 #[component]
 pub(crate) fn Frame() -> AnyView {
-    let session = use_session();
-    let location = use_location();
-    if session.me.with_untracked(Option::is_none) {
+    if use_session().me.with_untracked(Option::is_none) {
         #[cfg(feature = "ssr")]
         if crate::context::use_request().is_some() {
+            let location = use_location();
             let path = location.pathname.get_untracked();
             let search = location.search.get_untracked();
             let next =
@@ -29,6 +28,13 @@ pub(crate) fn Frame() -> AnyView {
         }
         return view! { <main></main> }.into_any();
     }
+    framed(view! { <Outlet /> }.into_any())
+}
+
+/// What someone who is signed in sees around a page.
+pub(crate) fn framed(page: AnyView) -> AnyView {
+    let session = use_session();
+    let location = use_location();
     keys::listen();
     view! {
         <div class="frame" class:narrow=move || session.narrow.get()>
@@ -39,7 +45,7 @@ pub(crate) fn Frame() -> AnyView {
             <rail::Rail path=location.pathname />
             <top::Top />
             <main id="main" tabindex="-1">
-                <Outlet />
+                {page}
             </main>
         </div>
         <keys::Shortcuts />

@@ -1,8 +1,11 @@
 //! No such page.
 
 use super::page_title;
+use crate::boot::use_session;
+use crate::frame::framed;
 use crate::texts::{T, t};
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 use ui::Icon;
 use ui::components::empty;
 
@@ -13,23 +16,28 @@ pub(crate) fn NotFound() -> AnyView {
     if let Some(options) = use_context::<leptos_axum::ResponseOptions>() {
         options.set_status(http::StatusCode::NOT_FOUND);
     }
-    view! {
+    let path = use_location().pathname;
+    let page = view! {
         {page_title(|t| t.not_found().to_owned())}
-        <main>
-            <h1 class="sr">{t(T::not_found)}</h1>
-            {empty(
-                Icon::Info,
-                t(T::not_found),
-                t(T::not_found_body),
-                view! {
-                    <div class="actions">
-                        <a class="btn primary" href="/">
-                            {t(T::overview)}
-                        </a>
-                    </div>
-                },
-            )}
-        </main>
+        <h1 class="sr">{t(T::not_found)}</h1>
+        {empty(
+            Icon::Info,
+            t(T::not_found),
+            t(T::not_found_body),
+            view! {
+                <code class="small">{path}</code>
+                <div class="actions">
+                    <a class="btn primary" href="/">
+                        {t(T::overview)}
+                    </a>
+                </div>
+            },
+        )}
     }
-    .into_any()
+    .into_any();
+    if use_session().me.with_untracked(Option::is_some) {
+        framed(page)
+    } else {
+        view! { <main>{page}</main> }.into_any()
+    }
 }

@@ -52,8 +52,9 @@ mod request {
 
     /// What arguments that cannot be read are answered: 400, where a server function was called.
     pub(crate) fn wrong_arguments(error: &ServerFnErrorErr) -> Option<AppError> {
-        let (ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_)) =
-            error
+        let (ServerFnErrorErr::Args(_)
+        | ServerFnErrorErr::MissingArg(_)
+        | ServerFnErrorErr::Deserialization(_)) = error
         else {
             return None;
         };
@@ -74,11 +75,23 @@ mod request {
         })
     }
 
-    /// A cookie of the request that is read once.
-    pub(crate) fn take_cookie(request: &RequestContext, name: &str) -> Option<String> {
-        let value = request.cookie(name)?;
-        append_cookie(&crate::cookies::over(name));
-        Some(value)
+    /// Hands a secret from a form sent without scripts to the page that comes next: sealed, for cookies go to every
+    /// port of the host, and bound to the session, for others may plant cookies.
+    pub(super) fn hand_over(request: &RequestContext, secret: &str) {
+        let services::Actor::Person(person) = &request.ctx.actor else { return };
+        // Without a key it cannot be shown; the token can be made again.
+        if let Ok(sealed) = request.services.seal(&format!("{} {secret}", person.session_id)) {
+            append_cookie(&crate::cookies::once(crate::cookies::MADE, &sealed));
+        }
+    }
+
+    /// The secret handed over, which is read once.
+    pub(crate) fn take_over(request: &RequestContext) -> Option<String> {
+        let sealed = request.cookie(crate::cookies::MADE)?;
+        append_cookie(&crate::cookies::over(crate::cookies::MADE));
+        let services::Actor::Person(person) = &request.ctx.actor else { return None };
+        let opened = request.services.open(&sealed).ok()?;
+        opened.strip_prefix(&person.session_id)?.strip_prefix(' ').map(str::to_owned)
     }
 
     /// Adds a cookie to the response.
@@ -91,6 +104,6 @@ mod request {
     }
 }
 #[cfg(feature = "ssr")]
-pub(crate) use request::{take_cookie, wrong_arguments};
+use request::{answer, append_cookie, form_answer, hand_over, is_call, request};
 #[cfg(feature = "ssr")]
-use request::{answer, append_cookie, form_answer, is_call, request};
+pub(crate) use request::{take_over, wrong_arguments};

@@ -1,7 +1,7 @@
 //! Tokens, and connections that were refused.
 
 #[cfg(feature = "ssr")]
-use super::{answer, append_cookie, form_answer, is_call, request, sources::checked_key};
+use super::{answer, form_answer, hand_over, is_call, request, sources::checked_key};
 use crate::call::{Form, call};
 use crate::error::Answer;
 use domain::api::{NewToken, Refusal, TokenInfo, TokenKind};
@@ -40,7 +40,7 @@ async fn create_token(
     if let Ok(NewToken { token, .. }) = &created
         && !is_call()
     {
-        append_cookie(&crate::cookies::once(crate::cookies::MADE, token));
+        hand_over(&request, token);
     }
     Ok(created)
 }

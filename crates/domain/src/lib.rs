@@ -10,6 +10,7 @@ pub mod lang;
 pub mod level;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod masking;
+pub mod net;
 pub mod query;
 pub mod role;
 pub mod text;

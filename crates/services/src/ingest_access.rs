@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::api::Refusal;
-use domain::masking::{Kind, Rules};
+use domain::masking::Rules;
 use domain::{Lang, SourceKey, TenantId, Zone};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -46,8 +46,6 @@ pub struct IngestTenant {
 /// What is hidden before anything is stored.
 #[derive(Debug, Clone)]
 pub struct Masking {
-    /// Korean resident registration numbers (주민등록번호) are.
-    pub kr_rrn: bool,
     /// All that is to be hidden, ready to be looked for.
     pub rules: Arc<Rules>,
 }
@@ -55,8 +53,7 @@ pub struct Masking {
 impl Masking {
     /// By these rules.
     pub fn by(rules: Rules) -> Self {
-        let kr_rrn = rules.rules().iter().any(|rule| rule.kind == Kind::KrRrn);
-        Self { kr_rrn, rules: Arc::new(rules) }
+        Self { rules: Arc::new(rules) }
     }
 }
 

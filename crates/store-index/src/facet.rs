@@ -5,7 +5,7 @@ use crate::column::{as_numbers, named_columns, next_present};
 use crate::counts::{Cells, Counts, StringCounts, merge};
 use crate::document::KINDS;
 use crate::error::failed;
-use crate::parallel::{Cut, Piece, sums};
+use crate::parallel::{Cut, Piece, cuts, sums};
 use crate::scan::{Scan, Window};
 use crate::schema::NO_LEVEL;
 use domain::api::{Facet, FacetValue, FieldInfo};
@@ -42,7 +42,7 @@ pub(crate) fn facets(
     let scans = Scan::of_each(snapshots, tenant, query, range, limit)?;
     let tallies = match tally(&scans, Cut::Large, fields) {
         // Counts are kept by piece: whole segments take less.
-        Err(IndexError::TooLarge(_)) => tally(&scans, Cut::Never, fields)?,
+        Err(IndexError::TooLarge(_)) if cuts(&scans) => tally(&scans, Cut::Never, fields)?,
         done => done?,
     };
     tallies.into_iter().map(|tally| tally.facet(size, limit)).collect()

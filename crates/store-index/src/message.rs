@@ -6,8 +6,11 @@
 
 use crate::schema::{HAS_MESSAGE, layout, message_end};
 use crate::translate::after_prefix;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use store::index::ReadLimit;
 use tantivy::columnar::Column;
+use tantivy::index::SegmentId;
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::query::{
     BitSetDocSet, ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight,
@@ -45,7 +48,7 @@ impl Query for InMessage {
     fn weight(&self, scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
         let candidates = self.candidates.as_ref().map(|query| query.weight(scoring)).transpose()?;
         let (terms, prefix, limit) = (self.terms.clone(), self.prefix, self.limit.clone());
-        Ok(Box::new(InMessageWeight { candidates, terms, prefix, limit }))
+        Ok(Box::new(InMessageWeight { candidates, terms, prefix, limit, walked: Mutex::default() }))
     }
 }
 
@@ -54,13 +57,15 @@ struct InMessageWeight {
     terms: Vec<(usize, Term)>,
     prefix: bool,
     limit: ReadLimit,
+    /// What one term that may go on matches in each segment: a large one is gone through in pieces, and each piece asks.
+    walked: Mutex<HashMap<SegmentId, BitSet>>,
 }
 
 impl Weight for InMessageWeight {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let has = reader.fast_fields().u64("has")?;
         let Some(candidates) = &self.candidates else {
-            let docs = self.one_that_goes_on(reader, &has)?;
+            let docs = self.walked(reader, &has)?;
             return Ok(Box::new(ConstScorer::new(BitSetDocSet::from(docs), boost)));
         };
         let mut places = Vec::with_capacity(self.terms.len());
@@ -92,6 +97,17 @@ impl Weight for InMessageWeight {
 }
 
 impl InMessageWeight {
+    /// As [`Self::one_that_goes_on`], once a segment; who comes meanwhile waits for it.
+    fn walked(&self, reader: &SegmentReader, has: &Column<u64>) -> tantivy::Result<BitSet> {
+        let mut walked = self.walked.lock();
+        if let Some(docs) = walked.get(&reader.segment_id()) {
+            return Ok(docs.clone());
+        }
+        let docs = self.one_that_goes_on(reader, has)?;
+        walked.insert(reader.segment_id(), docs.clone());
+        Ok(docs)
+    }
+
     /// Goes through every word that the only term may be.
     fn one_that_goes_on(&self, reader: &SegmentReader, has: &Column<u64>) -> tantivy::Result<BitSet> {
         let mut docs = BitSet::with_max_value(reader.max_doc());

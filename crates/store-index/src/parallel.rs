@@ -45,14 +45,8 @@ pub(crate) fn sums<T: Send>(
         segments.extend(scan.segments().iter().map(|segment| (scan, segment)));
     }
     let sizes = segments.iter().map(|(_, segment)| segment.max_doc()).collect::<Vec<_>>();
-    let docs = sizes.iter().map(|size| u64::from(*size)).sum::<u64>();
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = cores.min(MAX_THREADS).min(usize::try_from(docs / DOCS_A_THREAD).unwrap_or(cores)).max(1);
-    let fair = match cut {
-        Cut::Large => (docs / threads as u64).max(DOCS_A_THREAD),
-        Cut::Never => u64::MAX,
-    };
-    let mut pieces = pieces(&sizes, fair)
+    let (threads, fair) = shares(&sizes);
+    let mut pieces = pieces(&sizes, if cut == Cut::Large { fair } else { u64::MAX })
         .into_iter()
         .map(|(number, docs)| Piece { scan: segments[number].0, segment: segments[number].1, docs })
         .collect::<Vec<_>>();
@@ -79,6 +73,21 @@ pub(crate) fn sums<T: Send>(
         }
         sums.into_iter().collect()
     })
+}
+
+/// Whether [`Cut::Large`] makes more pieces of these scans than there are segments.
+pub(crate) fn cuts(scans: &[Scan<'_>]) -> bool {
+    let sizes = scans.iter().flat_map(|scan| scan.segments().iter().map(SegmentReader::max_doc));
+    let sizes = sizes.collect::<Vec<_>>();
+    pieces(&sizes, shares(&sizes).1).len() > sizes.len()
+}
+
+/// How many threads go through segments of these sizes, and how many documents are a fair part for each.
+fn shares(sizes: &[u32]) -> (usize, u64) {
+    let docs = sizes.iter().map(|size| u64::from(*size)).sum::<u64>();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.min(MAX_THREADS).min(usize::try_from(docs / DOCS_A_THREAD).unwrap_or(cores)).max(1);
+    (threads, (docs / threads as u64).max(DOCS_A_THREAD))
 }
 
 /// Segments by number, those well over what is fair cut into equal parts that are not.

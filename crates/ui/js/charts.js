@@ -46,7 +46,7 @@ function options(host, given, onRange) {
       {},
       ...given.series.map((one, i) => ({
         label: one.label, stroke: strokes[i % strokes.length], width: 1.5, spanGaps: false,
-        points: { show: given.x.length < 60 },
+        points: { show: given.x.length < 60, filter: (plot, at, show) => (show ? null : alone(plot.data[at])) },
       })),
     ],
     hooks: {
@@ -63,6 +63,13 @@ function options(host, given, onRange) {
       ],
     },
   };
+}
+
+// Values without a neighbour: no line shows them.
+function alone(values) {
+  const found = [];
+  values.forEach((v, i) => v != null && values[i - 1] == null && values[i + 1] == null && found.push(i));
+  return found.length ? found : null;
 }
 
 // A mark on the time axis as the bars write theirs: the clock, the day at midnight, the month where they are far apart.

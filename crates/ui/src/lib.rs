@@ -19,7 +19,7 @@ pub mod locale;
 mod texts;
 
 pub use icon::{Icon, icon};
-pub use locale::{Locale, use_locale};
+pub use locale::{Dating, Locale, use_locale};
 
 /// A function that server-rendered views may hold: it never leaves its thread in the browser, and is `Send` on both.
 pub type Handler<T> = leptos::prelude::Callback<T>;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here asks the browser: the server sends zone and time, so that both write the same text.
 
-use domain::{Civil, Lang, TimeWindow, Timestamp, Zone, format};
+use domain::{Civil, Lang, TimeRange, TimeWindow, Timestamp, Zone, format};
 use leptos::prelude::*;
 
 /// Language, zone and now. Its reading methods are reactive in the language, and [`Locale::relative`] in the time.
@@ -70,6 +70,16 @@ impl Locale {
         })
     }
 
+    /// How much of a date the times of a list over the range need; not reactive in the time.
+    pub fn dating(&self, range: TimeRange) -> Dating {
+        self.with_zone(|zone| Dating::of(range, self.now.get_untracked(), zone))
+    }
+
+    /// A time in a list: `11:00:02.418`, `11-22 11:00:02`, `2025-11-22 11:00:02`.
+    pub fn dated(&self, at: Timestamp, dating: Dating) -> String {
+        self.with_zone(|zone| dating.text(at, zone))
+    }
+
     /// Words within the last hour (`3초 전`), the time beyond it; reactive in the time.
     pub fn relative(&self, at: Timestamp) -> String {
         self.with_zone(|zone| format::relative(at, self.now.get(), zone, self.lang.get()))
@@ -120,5 +130,66 @@ impl Locale {
     pub fn civil_input(&self, at: Timestamp) -> String {
         let Civil { year, month, day, hour, minute, second, .. } = self.with_zone(|zone| zone.civil(at));
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+/// How much of a date the times of a list need, so that no two of them read alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dating {
+    /// All are of today: the clock alone.
+    Clock,
+    /// Of other days of this year: month, day and clock.
+    Day,
+    /// Of another year too: the whole date and the clock.
+    Year,
+}
+
+impl Dating {
+    fn of(range: TimeRange, now: Timestamp, zone: &Zone) -> Self {
+        let day = |at: Timestamp| {
+            let c = zone.civil(at);
+            (c.year, c.month, c.day)
+        };
+        // The end is not within the range.
+        let (first, last, today) = (day(range.from), day(range.to.plus_nanos(-1).max(range.from)), day(now));
+        if first.0 != today.0 || last.0 != today.0 {
+            Self::Year
+        } else if first != today || last != today {
+            Self::Day
+        } else {
+            Self::Clock
+        }
+    }
+
+    fn text(self, at: Timestamp, zone: &Zone) -> String {
+        let c = zone.civil(at);
+        let clock = format::clock(at, zone);
+        match self {
+            Self::Clock => format::clock_millis(at, zone),
+            Self::Day => format!("{:02}-{:02} {clock}", c.month, c.day),
+            Self::Year => format!("{}-{:02}-{:02} {clock}", c.year, c.month, c.day),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_a_list_have_the_date_that_tells_them_apart() {
+        let zone = Zone::named("Asia/Seoul").unwrap();
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let now = at("2026-11-22T11:00:02.418+09:00");
+        let check = |from: &str, to: &str, expect: &str| {
+            let dating = Dating::of(TimeRange::new(at(from), at(to)), now, &zone);
+            assert_eq!(dating.text(at(from), &zone), expect);
+        };
+        check("2026-11-22T10:45:02.418+09:00", "2026-11-22T11:00:03+09:00", "10:45:02.418");
+        check("2026-11-22T00:00:00+09:00", "2026-11-23T00:00:00+09:00", "00:00:00.000");
+        check("2026-11-21T23:59:59+09:00", "2026-11-22T11:00:03+09:00", "11-21 23:59:59");
+        check("2026-11-20T10:00:00+09:00", "2026-11-20T11:00:00+09:00", "11-20 10:00:00");
+        check("2025-12-31T10:00:00+09:00", "2026-11-22T11:00:00+09:00", "2025-12-31 10:00:00");
+        check("2014-02-13T01:02:03+09:00", "2014-02-14T00:00:00+09:00", "2014-02-13 01:02:03");
     }
 }

@@ -138,7 +138,8 @@ impl Default for ProcessorConfig {
 pub struct Processor;
 
 impl Processor {
-    /// Starts consuming this process's share of [`Topic::Events`]: all of it where no other process reads. Nothing here fails: a store that is down is waited for.
+    /// Starts consuming this process's share of [`Topic::Events`]: all of it where no other process reads. Nothing here
+    /// fails: a store that is down is waited for.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

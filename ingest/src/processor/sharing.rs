@@ -36,6 +36,8 @@ impl Sharing {
             let share = self.shares.borrow_and_update().clone();
             match share {
                 Share::Consuming { generation, partitions } => {
+                    // The last share still stands there after a close, and nobody would take it back.
+                    self.shares.has_changed().ok()?;
                     return Some(Turn {
                         generation,
                         partitions,
@@ -129,6 +131,13 @@ mod tests {
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         drop(group.shares);
         assert!(sharing.next(&stop, &abandon).await.is_none(), "the broker was closed");
+        let (group, mut sharing) = self::group();
+        group.shares.send_replace(consuming(1, &[0]));
+        let turn = sharing.next(&stop, &abandon).await.expect("a share");
+        drop(group.shares);
+        assert!(sharing.watch(&turn).now_or_never().is_none());
+        assert!(turn.stop.is_cancelled() && turn.abandon.is_cancelled(), "nobody keeps its share");
+        assert!(sharing.next(&stop, &abandon).await.is_none(), "the broker was closed during a turn");
         let (group, mut sharing) = self::group();
         stop.cancel();
         assert!(sharing.next(&stop, &abandon).await.is_none(), "told to stop");

@@ -11,12 +11,14 @@ use super::dialogue::Found;
 use super::frame::Skipping;
 use crate::record::RecordError;
 use bytes::{Buf, BufMut, BytesMut};
-use inflate::{Layer, More};
+use inflate::{EXPANDED, Layer, More, PRICE, Spare};
 
 /// Compressed frames within each other, at most.
 const LAYERS: usize = 4;
-/// Bytes inflated without finding a record, after which it is others' turn.
+/// Bytes inflated, after which it is others' turn, whatever was found in them.
 const TURN: u64 = 1 << 20;
+/// Frames over the limit that the bytes of somebody unknown may become before a record is found in them.
+const STRANGERS: u64 = 16;
 /// Bytes of the headers of window and compressed frames, and of a record's.
 const HEADER: usize = 6;
 const RECORD_HEADER: usize = 10;
@@ -33,8 +35,14 @@ pub struct Reader {
     due: Option<u32>,
     /// Compressed frames being read, the outermost first.
     layers: Vec<Layer>,
-    /// Bytes that the outermost compressed frame became so far.
+    /// What the outermost compressed frame became so far, with the price of those within it.
     expanded: u64,
+    /// What that may be at most.
+    most: u64,
+    /// Inflated since it was others' turn, with the price of frames.
+    turn: u64,
+    /// A state to be used again, while there is more to read.
+    spare: Option<Spare>,
     /// The rest of a record over the limit, and how long that is.
     skipping: Option<(Skipping, usize)>,
 }
@@ -70,14 +78,29 @@ fn head(bytes: &[u8]) -> Head {
 }
 
 impl Reader {
-    /// For records of at most `limit` bytes.
+    /// For records of at most `limit` bytes, of somebody who is not known yet.
     pub fn new(limit: usize) -> Self {
-        Self { limit, left: 0, sequence: 0, due: None, layers: Vec::new(), expanded: 0, skipping: None }
+        Self {
+            limit,
+            left: 0,
+            sequence: 0,
+            due: None,
+            layers: Vec::new(),
+            expanded: 0,
+            most: (limit as u64).saturating_mul(STRANGERS).saturating_add(TURN).min(EXPANDED),
+            turn: 0,
+            spare: None,
+            skipping: None,
+        }
+    }
+
+    /// It is known who it is: what is inflated may become as large as windows are.
+    pub fn admit(&mut self) {
+        self.most = EXPANDED;
     }
 
     /// See [`super::dialogue::Dialogue::next`].
     pub fn next(&mut self, buffer: &mut BytesMut) -> Found {
-        let mut inflated = 0;
         loop {
             let need = if self.skipping.is_some() {
                 if let Some(found) = self.skip(buffer) {
@@ -91,18 +114,31 @@ impl Reader {
                     Err(need) => need,
                 }
             };
-            if inflated > TURN {
+            // Records count as well: blank ones leave nothing behind that would end the turn.
+            if self.turn > TURN {
+                self.turn = 0;
                 return Found::Aside;
             }
             let before = self.expanded;
-            match inflate::fill(&mut self.layers, buffer, need, &mut self.expanded) {
-                More::Grew => inflated += self.expanded - before,
-                More::Starved => return Found::Partial,
+            let more = inflate::fill(&mut self.layers, buffer, need, &mut self.expanded, self.most);
+            self.turn += self.expanded - before;
+            match more {
+                More::Grew => {}
+                More::Starved => {
+                    if self.layers.is_empty() {
+                        self.spare = None;
+                    }
+                    return Found::Partial;
+                }
                 More::Ended if self.skipping.is_some() => {
                     return broken("a compressed frame ends within a record");
                 }
                 More::Ended => {
-                    self.layers.pop();
+                    let Some(layer) = self.layers.pop() else { return Found::Partial };
+                    if !layer.fruitful {
+                        return broken("a compressed Lumberjack frame without a record");
+                    }
+                    self.spare = Some(layer.into_spare());
                     if self.layers.is_empty() {
                         self.expanded = 0;
                     }
@@ -133,6 +169,7 @@ impl Reader {
                 bytes.advance(RECORD_HEADER);
                 self.sequence = sequence;
                 self.skipping = Some((Skipping::default(), length));
+                self.layers.iter_mut().for_each(|layer| layer.fruitful = true);
             }
             Head::Record { sequence, length } => {
                 if bytes.len() < RECORD_HEADER + length {
@@ -141,6 +178,7 @@ impl Reader {
                 let mut frame = bytes.split_to(RECORD_HEADER + length);
                 frame.advance(RECORD_HEADER);
                 self.sequence = sequence;
+                self.layers.iter_mut().for_each(|layer| layer.fruitful = true);
                 return Ok(Some(Found::Record(frame.freeze())));
             }
             Head::Compressed(_) if depth >= LAYERS => {
@@ -148,7 +186,9 @@ impl Reader {
             }
             Head::Compressed(length) => {
                 bytes.advance(HEADER);
-                self.layers.push(Layer::new(length));
+                self.layers.push(Layer::new(length, self.spare.take()));
+                self.expanded += PRICE;
+                self.turn += PRICE;
             }
         }
         Ok(None)
@@ -170,6 +210,7 @@ impl Reader {
 
     /// See [`super::dialogue::Dialogue::taken`].
     pub fn taken(&mut self, answers: &mut BytesMut) {
+        self.admit();
         self.left = self.left.saturating_sub(1);
         self.due = Some(self.sequence);
         if self.left == 0 {
@@ -187,7 +228,8 @@ impl Reader {
 
     /// Bytes of memory it holds beside the buffer.
     pub fn held(&self) -> usize {
-        self.layers.iter().map(Layer::held).sum()
+        let spare = self.spare.as_ref().map_or(0, Spare::held);
+        spare + self.layers.iter().map(Layer::held).sum::<usize>()
     }
 }
 

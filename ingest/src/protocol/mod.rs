@@ -12,7 +12,7 @@ pub mod qgx;
 pub mod relp;
 pub mod syslog;
 
-use crate::record::{Draft, RecordError, charset, json, mask};
+use crate::record::{Draft, RecordError, charset, json};
 
 /// How frames end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,14 +104,12 @@ impl Protocol {
         if frame.iter().all(u8::is_ascii_whitespace) {
             return Err(RecordError::Empty);
         }
-        let (frame, masked) =
-            if draft.masks() { mask::resident_numbers_in(frame) } else { (frame.into(), 0) };
-        draft.note_masked(masked, memchr::memchr(b'\\', &frame).is_none());
-        let decoded = charset::decode(&frame);
-        if let Some(name) = decoded.charset {
-            draft.keep_raw(&frame, name)?;
-        }
+        let decoded = charset::decode(frame);
         let text = decoded.text.as_ref();
+        draft.screen(text);
+        if let Some(name) = decoded.charset {
+            draft.keep_raw(frame, name)?;
+        }
         match self {
             Self::Ndjson | Self::Http => json::object(draft, text, json::Naming::Plain),
             Self::Gelf => gelf::read(draft, text),

@@ -9,9 +9,12 @@ use super::names::name_hash;
 use super::refuse::RecordError;
 use super::wall::{Moment, ZoneClock};
 use super::{Limits, mask};
+use domain::masking::{Counts, Rules};
 use domain::{EventKind, Level, Timestamp, Zone};
+use services::ingest_access::Masking;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Where a value goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub struct Draft {
     pub(super) entries: Vec<Entry>,
     pub(super) source: String,
     pub(super) raw: Option<Vec<u8>>,
-    pub(super) masked: u32,
+    pub(super) masked: Counts,
     /// What the record shows as its credential.
     token: Option<String>,
     pub(super) given_id: Option<String>,
@@ -75,9 +78,11 @@ pub struct Draft {
     pub(super) now: Timestamp,
     /// Nothing better names the source: the record's own counts.
     pub(super) open_source: bool,
-    mask_resident_numbers: bool,
-    /// The frame was masked before it was read, and has no escapes that could hide more.
-    masked_whole: bool,
+    rules: Arc<Rules>,
+    /// What they look for may be a number.
+    rules_in_numbers: bool,
+    /// Nothing of this record is to be masked: its texts need not be looked at.
+    clean: bool,
 }
 
 /// A range that can be copied.
@@ -93,7 +98,7 @@ impl Draft {
             entries: Vec::new(),
             source: String::new(),
             raw: None,
-            masked: 0,
+            masked: Counts::default(),
             token: None,
             given_id: None,
             ts: None,
@@ -106,16 +111,18 @@ impl Draft {
             zone: ZoneClock::new(zone),
             now: Timestamp::default(),
             open_source: true,
-            mask_resident_numbers: true,
-            masked_whole: false,
+            rules: Masking::default().rules,
+            rules_in_numbers: false,
+            clean: false,
         }
     }
 
     /// What holds for all records from now on.
-    pub fn configure(&mut self, zone: Zone, open_source: bool, mask_resident_numbers: bool) {
+    pub fn configure(&mut self, zone: Zone, open_source: bool, rules: Arc<Rules>) {
         self.zone = ZoneClock::new(zone);
         self.open_source = open_source;
-        self.mask_resident_numbers = mask_resident_numbers;
+        self.rules_in_numbers = rules.in_numbers();
+        self.rules = rules;
     }
 
     /// Starts the next record.
@@ -125,7 +132,7 @@ impl Draft {
         self.entries.clear();
         self.source.clear();
         self.raw = None;
-        self.masked = 0;
+        self.masked = Counts::default();
         self.token = None;
         self.given_id = None;
         self.ts = None;
@@ -134,7 +141,7 @@ impl Draft {
         self.origin = None;
         self.kind = None;
         self.influx = false;
-        self.masked_whole = false;
+        self.clean = false;
         self.now = now;
     }
 
@@ -172,25 +179,24 @@ impl Draft {
         self.given_id.as_deref()
     }
 
-    /// Whether masking is on.
-    pub fn masks(&self) -> bool {
-        self.mask_resident_numbers
+    /// Looks once for what is to be masked in a frame of UTF-8 that is about to be read. Most have nothing, and where
+    /// the rules and the lack of escapes allow that conclusion, its texts are not looked at again.
+    pub fn screen(&mut self, frame: &str) {
+        let tells = self.rules.frames_tell() && memchr::memchr(b'\\', frame.as_bytes()).is_none();
+        self.clean = self.rules.is_empty() || (tells && self.rules.in_text(frame).1.total() == 0);
     }
 
-    /// Notes numbers masked in the frame before it was read. `whole`: nothing in it is escaped, so that its texts need
-    /// not be looked at again.
-    pub fn note_masked(&mut self, count: u32, whole: bool) {
-        self.masked += count;
-        self.masked_whole = whole;
-    }
-
-    /// Keeps the original bytes beside what was decoded from them.
+    /// Keeps the original bytes beside what was decoded from them, masked.
+    ///
+    /// # Errors
+    /// Where it breaks a limit.
     pub fn keep_raw(&mut self, bytes: &[u8], charset: &'static str) -> Result<(), RecordError> {
-        let mut raw = bytes.to_vec();
-        if mask::blank_tokens(&mut raw) {
+        // What is found here stands in the texts too, and is counted there.
+        let kept = mask::original(&self.rules, bytes);
+        if kept.token {
             self.text("raw_blanked", "token")?;
         }
-        self.raw = Some(raw);
+        self.raw = Some(kept.bytes);
         self.text("charset", charset)
     }
 
@@ -235,7 +241,10 @@ impl Draft {
     ) -> Result<(), RecordError> {
         for wanted in [Class::Number, Class::Text, Class::Bool] {
             let (start, mut count) = (self.values.len(), 0);
-            for value in values.clone().filter(|value| class_of(*value) == wanted) {
+            for value in values.clone() {
+                if self.class_of(value) != wanted {
+                    continue;
+                }
                 if count > 0 {
                     self.values.push(b',');
                 }
@@ -250,10 +259,10 @@ impl Draft {
     }
 
     fn push_scalar(&mut self, value: Scalar<'_>) -> Class {
-        let class = class_of(value);
+        let class = self.class_of(value);
         match value {
             Scalar::Text(text) => self.push_string(text),
-            Scalar::Number(text) if class == Class::Text => encode::string(&mut self.values, text),
+            Scalar::Number(text) if class == Class::Text => self.push_string(text),
             Scalar::Number(text) => self.values.extend_from_slice(text.as_bytes()),
             Scalar::Bool(value) => self.values.extend_from_slice(if value { b"true" } else { b"false" }),
         }
@@ -261,14 +270,31 @@ impl Draft {
     }
 
     pub(super) fn push_string(&mut self, text: &str) {
-        let text = if self.mask_resident_numbers && !self.masked_whole {
-            let (text, count) = mask::resident_numbers_in_text(text);
-            self.masked += count;
-            text
-        } else {
-            Cow::Borrowed(text)
-        };
+        let (text, found) = self.hide(text);
+        self.masked.add(found);
         encode::string(&mut self.values, &text);
+    }
+
+    /// A text as it may be stored.
+    pub(super) fn hide<'a>(&self, text: &'a str) -> (Cow<'a, str>, Counts) {
+        if self.clean { (Cow::Borrowed(text), Counts::default()) } else { self.rules.in_text(text) }
+    }
+
+    fn class_of(&self, value: Scalar<'_>) -> Class {
+        match value {
+            Scalar::Text(_) => Class::Text,
+            Scalar::Bool(_) => Class::Bool,
+            Scalar::Number(text) => match classify_number(text) {
+                // With stars in it, it is no number any more.
+                NumberClass::Number if self.masks_number(text) => Class::Text,
+                NumberClass::Number => Class::Number,
+                NumberClass::Text => Class::Text,
+            },
+        }
+    }
+
+    fn masks_number(&self, text: &str) -> bool {
+        self.rules_in_numbers && !self.clean && self.rules.in_text(text).1.total() > 0
     }
 
     fn push_entry(&mut self, name: &str, class: Class, start: usize, many: bool) -> Result<(), RecordError> {
@@ -300,6 +326,8 @@ impl Draft {
 
     /// The stored form of a name: `/` for the separator, never empty.
     fn push_name(&mut self, name: &str) -> Result<Range<usize>, RecordError> {
+        let (name, found) = self.hide(name);
+        self.masked.add(found);
         if name.len() > self.limits.name_bytes {
             return Err(RecordError::NameTooLong(self.limits.name_bytes));
         }
@@ -307,19 +335,8 @@ impl Draft {
         if memchr::memchr(b'.', name.as_bytes()).is_some() {
             self.names.extend(name.chars().map(|c| if c == '.' { '/' } else { c }));
         } else {
-            self.names.push_str(if name.is_empty() { "_" } else { name });
+            self.names.push_str(if name.is_empty() { "_" } else { &name });
         }
         Ok(start..self.names.len())
-    }
-}
-
-fn class_of(value: Scalar<'_>) -> Class {
-    match value {
-        Scalar::Text(_) => Class::Text,
-        Scalar::Bool(_) => Class::Bool,
-        Scalar::Number(text) => match classify_number(text) {
-            NumberClass::Number => Class::Number,
-            NumberClass::Text => Class::Text,
-        },
     }
 }

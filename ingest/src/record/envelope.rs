@@ -89,17 +89,24 @@ impl Draft {
         } else if name == "qgx_id"
             && let Scalar::Text(text) | Scalar::Number(text) = value
             && (1..=255).contains(&text.len())
+            // Masked, those of different events could be the same, and one of them would be lost.
+            && self.hide(text).1.total() == 0
         {
             self.given_id = Some(text.to_owned());
         }
     }
 
     fn offer_source(&mut self, text: &str, rank: u8, entry: Option<usize>) {
+        if !self.open_source {
+            return;
+        }
+        // Counted where it stands as a field.
+        let (text, _) = self.hide(text);
         let text = text.trim();
         let valid = !text.is_empty()
             && text.len() <= domain::SourceKey::MAX_BYTES
             && !text.chars().any(char::is_control);
-        if self.open_source && valid && better(&mut self.origin, Offer { rank, entry, value: () }) {
+        if valid && better(&mut self.origin, Offer { rank, entry, value: () }) {
             self.source.clear();
             self.source.push_str(text);
         }

@@ -1,47 +1,34 @@
-//! What must not be stored: resident registration numbers, and tokens of ours.
+//! What must not be stored in original bytes: what a tenant's rules name, and tokens of ours.
 
-use std::borrow::Cow;
+use super::charset;
+use domain::masking::{Counts, Rules};
 
-/// Finds 주민등록번호 in bytes: six digits that are a plausible date of birth, a hyphen, a digit 1–4 and six
-/// more, not inside a longer run of digits. Calls `found` with the position of each.
-fn resident_numbers(bytes: &[u8], mut found: impl FnMut(usize)) {
-    for dash in memchr::memchr_iter(b'-', bytes) {
-        let (Some(start), end) = (dash.checked_sub(6), dash + 8) else { continue };
-        if end > bytes.len() || !matches!(bytes[dash + 1], b'1'..=b'4') {
-            continue;
-        }
-        let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
-        let touches_digit = (start > 0 && bytes[start - 1].is_ascii_digit())
-            || bytes.get(end).is_some_and(u8::is_ascii_digit);
-        if touches_digit || !digits(&bytes[start..dash]) || !digits(&bytes[dash + 1..end]) {
-            continue;
-        }
-        let two = |at: usize| (bytes[at] - b'0') * 10 + (bytes[at + 1] - b'0');
-        if (1..=12).contains(&two(start + 2)) && (1..=31).contains(&two(start + 4)) {
-            found(start);
-        }
-    }
+/// Original bytes as they may be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// As they came, but for what is hidden. Where the rules find more in the text than in the bytes, the masked text
+    /// in UTF-8.
+    pub bytes: Vec<u8>,
+    /// A token was overwritten.
+    pub token: bool,
+    /// What the rules found.
+    pub found: Counts,
 }
 
-/// Masks the last seven digits of each 주민등록번호, keeping the length. Answers how many there were.
-pub fn resident_numbers_in(bytes: &[u8]) -> (Cow<'_, [u8]>, u32) {
-    let mut masked: Option<Vec<u8>> = None;
-    let mut count = 0;
-    resident_numbers(bytes, |start| {
-        let copy = masked.get_or_insert_with(|| bytes.to_vec());
-        copy[start + 7..start + 14].fill(b'*');
-        count += 1;
-    });
-    (masked.map_or(Cow::Borrowed(bytes), Cow::Owned), count)
-}
-
-/// As [`resident_numbers_in`], for text.
-pub fn resident_numbers_in_text(text: &str) -> (Cow<'_, str>, u32) {
-    match resident_numbers_in(text.as_bytes()) {
-        // Only ASCII digits were replaced, by ASCII.
-        (Cow::Owned(bytes), count) => (Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()), count),
-        (Cow::Borrowed(_), count) => (Cow::Borrowed(text), count),
+/// Hides in original bytes what must not be stored. They need not be UTF-8.
+pub fn original(rules: &Rules, bytes: &[u8]) -> Kept {
+    let mut blanked = bytes.to_vec();
+    let token = blank_tokens(&mut blanked);
+    let (masked, found) = rules.in_bytes(&blanked);
+    let decoded = charset::decode(&blanked);
+    if decoded.charset.is_some() {
+        // A character may end in what is a letter of ASCII, which seems to belong to what follows.
+        let (text, more) = rules.in_text(&decoded.text);
+        if more.total() > found.total() {
+            return Kept { bytes: text.into_owned().into_bytes(), token, found: more };
+        }
     }
+    Kept { bytes: masked.into_owned(), token, found }
 }
 
 /// Length of a token's secret part.
@@ -67,19 +54,24 @@ pub fn blank_tokens(bytes: &mut [u8]) -> bool {
 mod tests {
     use super::*;
 
+    use domain::masking::{Action, Kind, Rule};
+
     #[test]
-    fn resident_numbers_are_masked() {
-        fn check(text: &str, expect: &str) {
-            assert_eq!(resident_numbers_in_text(text).0, expect);
+    fn originals_are_masked() {
+        fn check(bytes: &[u8], expect: &[u8], found: u32) {
+            let rule = Rule { kind: Kind::Phone, action: Action::Mask, pattern: String::new() };
+            let kept = original(&Rules::new(vec![rule], [0; 32]).unwrap(), bytes);
+            assert_eq!(
+                (String::from_utf8_lossy(&kept.bytes), kept.found.total()),
+                (String::from_utf8_lossy(expect), found)
+            );
+            assert!(!kept.token);
         }
-        check("주민번호 900101-1234567 입니다", "주민번호 900101-******* 입니다");
-        check("900101-1234567,851231-4234567", "900101-*******,851231-*******");
-        check("900101-5234567", "900101-5234567");
-        check("901301-1234567", "901301-1234567");
-        check("900132-1234567", "900132-1234567");
-        check("1900101-1234567", "1900101-1234567");
-        check("900101-12345678", "900101-12345678");
-        check("2024-01-02 -", "2024-01-02 -");
+        check(b"\xb9\xe8 010-1234-5678", b"\xb9\xe8 ***-****-5678", 1);
+        check(b"\xff 010-1234-5678", b"\xff ***-****-5678", 1);
+        // The last byte of a character of CP949 is a letter of ASCII: only as text the number stands alone.
+        check(b"\x8c\x63010-1234-5678", "똠***-****-5678".as_bytes(), 1);
+        check(b"\x8c\x63 x01012345678", b"\x8c\x63 x01012345678", 0);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What becomes of a record (DESIGN sections 4 and 5).
 
-use super::writer::testing::{check, compare, event, writer};
+use super::writer::testing::{check, compare, event, writer, writer_by};
 use super::writer::{Place, RECORD_BYTES};
 use super::{Batch, Limits, RecordError};
 use crate::protocol::Protocol;
+use domain::masking::{Action, Kind, Rule, Rules};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn ndjson(frame: &str, expect: &str) {
     check(Protocol::Ndjson, frame, expect);
@@ -130,6 +132,105 @@ fn what_must_not_be_stored_is_hidden() {
     frame.extend_from_slice(b" \xff");
     let got = event(&mut writer(Limits::default(), None), Protocol::Lines, &frame).unwrap();
     assert_eq!(got["s"]["raw_blanked"], "token");
+}
+
+/// A frame, and what it becomes by these rules.
+#[track_caller]
+fn by_rules(rules: Vec<Rule>, protocol: Protocol, frame: &[u8], expect: &str) {
+    let rules = Arc::new(Rules::new(rules, [7; 32]).unwrap());
+    let got = event(&mut writer_by(rules, Limits::default(), None), protocol, frame);
+    compare(got.unwrap(), expect);
+}
+
+fn rule(kind: Kind, action: Action) -> Rule {
+    let pattern = if kind == Kind::Pattern { "EMP-####" } else { "" };
+    Rule { kind, action, pattern: pattern.to_owned() }
+}
+
+#[test]
+fn every_kind_is_hidden_by_every_action_wherever_it_stands() {
+    for (kind, value, masked) in [
+        (Kind::KrRrn, "900101-1234567", "900101-*******"),
+        (Kind::Phone, "010-1234-5678", "***-****-5678"),
+        (Kind::Card, "4111-1111-1111-1111", "****-****-****-1111"),
+        (Kind::Email, "kim@example.com", "k**@example.com"),
+        (Kind::Pattern, "EMP-1234", "********"),
+    ] {
+        for action in [Action::Mask, Action::Hash, Action::Drop] {
+            let rules = Rules::new(vec![rule(kind, action)], [7; 32]).unwrap();
+            let hidden = rules.in_text(value).0.into_owned();
+            match action {
+                Action::Mask => assert_eq!(hidden, masked),
+                Action::Hash => {
+                    assert!(hidden.starts_with(kind.code()) && hidden.len() == kind.code().len() + 17)
+                }
+                Action::Drop => assert_eq!(hidden, ""),
+            }
+            let frame = format!(
+                r#"{{"message":"a {value} b","o":{{"deep":"{value}","list":["{value}"]}},"objects":[{{"k":"{value}"}}],"e":"line\n{value}","n {value}":true,"host":"h {value}"}}"#
+            );
+            let expect = format!(
+                r#"{{"source":"{source}","kind":"log","message":"a {hidden} b","s":{{"o/deep":"{hidden}","o/list":"{hidden}","objects":"[{{\"k\":\"{hidden}\"}}]","e":"line\n{hidden}"}},"b":{{"n {name}":true}}}}"#,
+                source = format!("h {hidden}").trim(),
+                name = hidden.replace('.', "/"),
+            );
+            by_rules(vec![rule(kind, action)], Protocol::Ndjson, frame.as_bytes(), &expect);
+            // Without an escape the frame is looked at as a whole first.
+            let (frame, expect) = (frame.replace("\\n", ""), expect.replace("\\n", ""));
+            let (frame, expect) = (frame.replace("line", "line "), expect.replace("line", "line "));
+            by_rules(vec![rule(kind, action)], Protocol::Ndjson, frame.as_bytes(), &expect);
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_hidden_become_text() {
+    let card = || vec![rule(Kind::Card, Action::Mask)];
+    by_rules(
+        card(),
+        Protocol::Ndjson,
+        br#"{"card":4111111111111111,"long":4444444444444444444,"cards":[4111111111111111,5],"v":81.5}"#,
+        r#"{"kind":"metric","n":{"cards":5,"v":81.5},
+            "s":{"card":"************1111","long":"4444444444444444444","cards":"************1111"}}"#,
+    );
+    by_rules(
+        card(),
+        Protocol::Lines,
+        b"pay,shop=a card=4111111111111111i,v=2i 1700000000000000000",
+        r#"{"ts":"2023-11-14T22:13:20.000000000Z","kind":"metric","n":{"pay/v":2},
+            "s":{"measurement":"pay","shop":"a","pay/card":"************1111"}}"#,
+    );
+    let own = Rule { kind: Kind::Pattern, action: Action::Drop, pattern: "777####".to_owned() };
+    by_rules(
+        vec![own],
+        Protocol::Ndjson,
+        br#"{"a":7771234,"b":777}"#,
+        r#"{"kind":"metric","n":{"b":777},"s":{"a":""}}"#,
+    );
+}
+
+#[test]
+fn originals_in_other_charsets_are_hidden_too() {
+    let raw = |text: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+    by_rules(
+        vec![rule(Kind::Phone, Action::Mask)],
+        Protocol::Lines,
+        b"\xb9\xe8\xbc\xdb 010-1234-5678",
+        &format!(
+            r#"{{"kind":"log","message":"배송 ***-****-5678","s":{{"charset":"cp949"}},"raw":"{}"}}"#,
+            raw(b"\xb9\xe8\xbc\xdb ***-****-5678")
+        ),
+    );
+}
+
+#[test]
+fn an_id_that_would_be_hidden_is_none() {
+    for (id, expect) in [("kim-17", Some("kim-17")), ("17/kim@example.com", None)] {
+        let rules = Arc::new(Rules::new(vec![rule(Kind::Email, Action::Mask)], [7; 32]).unwrap());
+        let mut writer = writer_by(rules, Limits::default(), None);
+        event(&mut writer, Protocol::Ndjson, format!(r#"{{"qgx_id":"{id}"}}"#).as_bytes()).unwrap();
+        assert_eq!(writer.draft.given_id(), expect);
+    }
 }
 
 #[test]

@@ -7,9 +7,11 @@ use super::encode;
 use super::envelope::Envelope;
 use super::names::{NameBudget, NameGate};
 use super::sections::{BEYOND, write_beyond, write_section};
-use super::{Limits, RecordError, mask};
+use super::{Limits, RecordError};
+use crate::facts;
 use base64::Engine;
 use bytes::{BufMut, BytesMut};
+use domain::masking::Rules;
 use domain::{EventId, SourceKey, TenantId, Timestamp, Zone};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,15 +73,9 @@ const ROUTES: usize = 1_024;
 
 impl RecordWriter {
     /// For the records of a connection.
-    pub fn new(
-        limits: Limits,
-        zone: Zone,
-        mask_resident_numbers: bool,
-        home: Home,
-        names: Arc<NameBudget>,
-    ) -> Self {
+    pub fn new(limits: Limits, zone: Zone, rules: Arc<Rules>, home: Home, names: Arc<NameBudget>) -> Self {
         let mut draft = Draft::new(limits, zone.clone());
-        draft.configure(zone, home.bound.is_none(), mask_resident_numbers);
+        draft.configure(zone, home.bound.is_none(), rules);
         Self {
             draft,
             home,
@@ -98,8 +94,8 @@ impl RecordWriter {
     }
 
     /// Changes where records belong, from the next one on.
-    pub fn rehome(&mut self, home: Home, zone: Zone, mask_resident_numbers: bool) {
-        self.draft.configure(zone, home.bound.is_none(), mask_resident_numbers);
+    pub fn rehome(&mut self, home: Home, zone: Zone, rules: Arc<Rules>) {
+        self.draft.configure(zone, home.bound.is_none(), rules);
         self.home = home;
         self.routes.clear();
         self.last = None;
@@ -222,10 +218,7 @@ impl RecordWriter {
             return Err(RecordError::RecordTooLarge { limit: RECORD_BYTES, length });
         }
         batch.marks.push(Mark { end, route: Arc::clone(&known.route), origin });
-        if self.draft.masked > 0 {
-            metrics::counter!("qgx_ingest_masked_values_total", "rule" => "kr_rrn")
-                .increment(u64::from(self.draft.masked));
-        }
+        facts::masked(self.draft.masked);
         Ok(())
     }
 
@@ -263,7 +256,6 @@ impl RecordWriter {
     /// The bytes as they came, where they were not UTF-8.
     fn write_raw(&mut self, out: &mut BytesMut) {
         if let Some(raw) = self.draft.raw.take() {
-            let raw = if self.draft.masks() { mask::resident_numbers_in(&raw).0.into_owned() } else { raw };
             out.put_slice(b",\"raw\":\"");
             out.put_slice(base64::engine::general_purpose::STANDARD.encode(raw).as_bytes());
             out.put_u8(b'"');

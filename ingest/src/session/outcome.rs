@@ -106,7 +106,7 @@ impl Session {
     }
 
     fn sender<'a>(&'a self, route: &'a Route) -> Sender<'a> {
-        Sender { route, peer: &self.peer, masks: self.identity.tenant.masking.kr_rrn }
+        Sender { route, peer: &self.peer, rules: &self.identity.tenant.masking.rules }
     }
 
     fn push_letter(&mut self, letter: &DeadLetter, route: Arc<Route>) {

@@ -249,7 +249,7 @@ impl Link {
             self.close_at,
             self.drain_until,
             self.replies.stalled_since().map(|since| since + config.write),
-            self.session.secret().map(|_| self.recheck_at),
+            Some(self.recheck_at),
         ];
         match &self.closing {
             Some(closing) => closing.by,

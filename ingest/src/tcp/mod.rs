@@ -36,7 +36,7 @@ pub struct TcpConfig {
     pub tls: Option<Arc<ServerConfig>>,
     /// Connections in all.
     pub max_connections: usize,
-    /// Connections from one address.
+    /// Connections of one client: an IPv4 address, or a /64 of IPv6.
     pub max_connections_per_address: usize,
     /// From its first byte, how long a connection may take to say what it is.
     pub handshake: Duration,

@@ -48,6 +48,8 @@ pub struct Door<'a> {
     pub share: Option<OpeningShare>,
     /// Since its first byte, or since its first record is large.
     started: Option<Instant>,
+    /// When it came.
+    opened: Instant,
     /// What it speaks is known: a slow first record may take its time.
     awaits_record: bool,
     /// From `AUTH`.
@@ -75,6 +77,7 @@ impl<'a> Door<'a> {
             ended: false,
             share: None,
             started: None,
+            opened: Instant::now(),
             awaits_record: false,
             known: None,
         }
@@ -86,6 +89,9 @@ impl<'a> Door<'a> {
     /// Where it is not let in.
     pub async fn open(mut self) -> (Self, Result<Entered, NoEntry>) {
         let entered = self.enter().await;
+        if entered.is_ok() {
+            self.place.is_known();
+        }
         (self, entered)
     }
 
@@ -137,7 +143,9 @@ impl<'a> Door<'a> {
             return Ok(());
         }
         let config = &self.port.config;
-        let hurried = !self.awaits_record || self.buffer.len() > SMALL;
+        // Who took of the memory for openings is hurried from then on, wherever the bytes stand: in the buffer, or
+        // inflated by a dialogue.
+        let hurried = !self.awaits_record || self.buffer.len() > SMALL || self.share.is_some();
         let (deadline, late) = match self.started {
             Some(at) if hurried => {
                 let message = "The connection did not say in time what it sends. End the first line.";
@@ -145,13 +153,22 @@ impl<'a> Door<'a> {
             }
             _ => (Instant::now() + config.idle, NoEntry::Gone),
         };
+        let (mut look, pause) = (self.opened + config.handshake, config.handshake);
         loop {
             if self.port.stop.is_cancelled() {
                 return Err(NoEntry::Gone);
             }
             // Who never lets the socket run dry has no longer for it.
-            if Instant::now() >= deadline {
+            let now = Instant::now();
+            if now >= deadline {
                 return Err(late);
+            }
+            // Strangers must not keep all others out by taking their time.
+            if now >= look {
+                if self.place.is_crowded() {
+                    return Err(NoEntry::Gone);
+                }
+                look = now + pause;
             }
             self.buffer.reserve(LINE);
             // Before any waiting: TLS may hold more than the last read took, which the socket knows nothing of.
@@ -164,11 +181,12 @@ impl<'a> Door<'a> {
                     tokio::select! {
                         biased;
                         () = self.port.stop.cancelled() => return Err(NoEntry::Gone),
-                        ready = tokio::time::timeout_at(deadline, self.transport.readable()) => match ready {
-                            Err(_) => return Err(late),
-                            Ok(Err(_)) => return Err(NoEntry::Gone),
-                            Ok(Ok(())) => continue,
-                        },
+                        ready = tokio::time::timeout_at(deadline.min(look), self.transport.readable()) => {
+                            match ready {
+                                Ok(Err(_)) => return Err(NoEntry::Gone),
+                                Err(_) | Ok(Ok(())) => continue,
+                            }
+                        }
                     }
                 }
                 Err(_) => return Err(NoEntry::Gone),

@@ -48,6 +48,31 @@ async fn connections_are_counted_by_address() {
 }
 
 #[tokio::test]
+async fn strangers_that_take_their_time_make_room_where_they_are_many() {
+    let handshake = Duration::from_millis(100);
+    let config = TcpConfig { handshake, max_connections: 10, ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let mut known = rig.connect().await;
+    known.hello("{}").await;
+    let mut strangers = tokio::task::JoinSet::new();
+    for number in 0..9 {
+        let mut stranger = rig.connect().await;
+        if number % 2 == 0 {
+            stranger.say("<").await;
+        }
+        strangers.spawn(stranger.rest());
+    }
+    // At two of ten places they are not many any more, and may stay.
+    for _ in 0..7 {
+        let said = strangers.join_next().await.unwrap().unwrap();
+        assert_eq!(said, "");
+    }
+    soon(async { while !rig.connect().await.hello_or_end().await.starts_with("OK") {} }).await;
+    known.say("hot\n").await;
+    known.acked(1).await;
+}
+
+#[tokio::test]
 async fn who_does_not_say_what_it_is_in_time_is_closed() {
     let config = TcpConfig { handshake: Duration::from_millis(100), ..TcpConfig::default() };
     let rig = Rig::with(config, IntakeConfig::default(), true).await;

@@ -177,6 +177,69 @@ async fn bombs_take_no_memory_from_others() {
 }
 
 #[tokio::test]
+async fn compressed_frames_without_a_record_end_it() {
+    let rig = Rig::start().await;
+    let mut client = rig.connect().await;
+    let empty = compressed(b"").repeat(100_000);
+    let _ = client.stream.get_mut().write_all(&[window(1), compressed(&empty)].concat()).await;
+    assert_eq!(acked(&mut client).await, None);
+    assert_eq!(rig.refusals(1).await, ["framing"]);
+    drop(client);
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn what_becomes_much_must_do_so_in_time() {
+    let config = TcpConfig { handshake: Duration::from_millis(1), ..TcpConfig::default() };
+    let rig = Rig::with(config, IntakeConfig::default(), true).await;
+    let mut header = record(1, "");
+    header[6..].copy_from_slice(&(12u32 << 20).to_be_bytes());
+    let mut client = rig.connect().await;
+    // All of it comes at once: nothing is waited for.
+    let frames = [window(1), compressed(&[header, vec![0; 12 << 20]].concat())].concat();
+    let _ = client.stream.get_mut().write_all(&frames).await;
+    assert_eq!(acked(&mut client).await, None);
+    assert_eq!(rig.refusals(1).await, ["handshake_timeout"]);
+    drop(client);
+    rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn a_compressed_record_must_come_whole_in_time() {
+    /// After so many records that say who it is.
+    async fn check(known: u32, refused: &[&str]) {
+        let in_time = Duration::from_millis(300);
+        let config = TcpConfig { handshake: in_time, frame: in_time, ..TcpConfig::default() };
+        let rig = Rig::with(config, IntakeConfig::default(), true).await;
+        let mut client = rig.connect().await;
+        client.say(window(known + 1)).await;
+        for sequence in 1..=known {
+            client.say(record(sequence, r#"{"message":"a"}"#)).await;
+            assert_eq!(acked(&mut client).await, Some(sequence));
+        }
+        let large = record(known + 1, &format!("{{\"message\":\"{}\"}}", "x".repeat(900_000)));
+        let frame = compressed(&large);
+        // Most of it at once; then something comes all the time, and the end never.
+        let (most, rest) = frame.split_at(frame.len() - 100);
+        client.say(most).await;
+        let mut ended = false;
+        for byte in &rest[..90] {
+            let _ = client.stream.get_mut().write_all(&[*byte]).await;
+            if let Ok(ack) = tokio::time::timeout(Duration::from_millis(20), acked(&mut client)).await {
+                ended = ack.is_none();
+                break;
+            }
+        }
+        assert!(ended, "{known} records before");
+        drop(client);
+        assert_eq!(rig.refusals(refused.len()).await, refused);
+        rig.all_memory_is_back().await;
+    }
+    check(0, &["handshake_timeout"]).await;
+    check(1, &[]).await;
+}
+
+#[tokio::test]
 async fn it_goes_in_tls() {
     let tls = Tls::new();
     let rig = Rig::with(tls.port(), IntakeConfig::default(), true).await;

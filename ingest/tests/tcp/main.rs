@@ -6,6 +6,7 @@ mod bad_input;
 mod http;
 mod limits;
 mod lumberjack;
+mod masking;
 mod opening;
 mod protocols;
 mod proxy;

@@ -30,7 +30,7 @@ async fn lines_are_acknowledged_once_durable() {
     assert_eq!(client.acked(43).await, Vec::<String>::new());
     let records = rig.records(Topic::Events, 2).await;
     let origins: Vec<_> = records.iter().map(|record| record.origin.clone()).collect();
-    let at = |sequence| Origin::Stream { stream: "boot-7".into(), sequence };
+    let at = |sequence| Origin::Stream { stream: "token/1/boot-7".into(), sequence };
     assert_eq!(origins, [at(42), at(43)]);
     assert!(records.iter().all(|record| record.token == 1 && &*record.route.protocol == "qgx"));
 }
@@ -258,6 +258,54 @@ async fn devices_without_a_source_keep_their_own_streams() {
     check(("", A), ("qgx_good", A), false).await;
 }
 
+/// Sends a line as a new sender of a stream does; answers what it was greeted with, and where the record is kept.
+async fn first_line(rig: &Rig, hello: &str, line: &str, count: usize) -> (String, String, Origin) {
+    let mut client = rig.connect().await;
+    let greeting = client.hello(hello).await;
+    client.say(format!("{line}\n")).await;
+    let ack = client.line().await;
+    assert!(ack.starts_with("ACK "), "{ack}");
+    let records = rig.records(Topic::Events, count).await;
+    let record = records.last().expect("it was acknowledged");
+    (greeting, record.route.source.as_str().to_owned(), record.origin.clone())
+}
+
+#[tokio::test]
+async fn what_two_senders_number_alike_is_kept_apart() {
+    /// Two senders of a stream of one name, whose records are of one source.
+    async fn check(first: &str, second: &str) {
+        let rig = Rig::start().await;
+        let one = first_line(&rig, first, r#"{"source":"pump-8","first":1}"#, 1).await;
+        let two = first_line(&rig, second, r#"{"source":"pump-8","second":1}"#, 2).await;
+        assert_eq!((one.1.as_str(), two.1.as_str()), ("pump-8", "pump-8"));
+        assert!(two.0.ends_with("\"last_seq\":0}"), "{}", two.0);
+        assert_ne!(one.2, two.2, "{first}, {second}: the second would be taken for sent before");
+    }
+    check(r#"{"token":"qgx_limited","stream":"boot-8"}"#, r#"{"token":"qgx_good","stream":"boot-8"}"#).await;
+    check(r#"{"stream":"boot-8"}"#, r#"{"token":"qgx_good","stream":"boot-8"}"#).await;
+    let named = r#"{"token":"qgx_good","source":"pump-8","stream":"boot-8"}"#;
+    check(r#"{"token":"qgx_limited","source":"pump-8","stream":"boot-8"}"#, named).await;
+    check(r#"{"token":"qgx_limited","stream":"boot-8"}"#, named).await;
+    let poison = r#"{"token":"qgx_limited","source":"pump-8","stream":"boot-8","acked":9007199254740000}"#;
+    check(poison, named).await;
+}
+
+#[tokio::test]
+async fn a_stream_begins_anew_after_a_restart_where_its_position_is_not_known() {
+    /// The same greeting before and after; whether what is numbered alike then is the same line.
+    async fn check(hello: &str, same: bool) {
+        let (before, after) = (Rig::start().await, Rig::start().await);
+        let one = first_line(&before, hello, r#"{"source":"pump-8","v":1}"#, 1).await;
+        let two = first_line(&after, hello, r#"{"source":"pump-8","v":2}"#, 1).await;
+        assert_eq!(one.0, two.0);
+        assert_eq!(one.2 == two.2, same, "{hello}: {:?}", two.2);
+    }
+    check(r#"{"token":"qgx_good","stream":"s"}"#, false).await;
+    check(r#"{"stream":"s"}"#, false).await;
+    check(r#"{"token":"qgx_good","source":"pump-8","stream":"s"}"#, true).await;
+    check(r#"{"token":"qgx_bound","stream":"s"}"#, true).await;
+}
+
 #[tokio::test]
 async fn nobody_gets_onto_the_streams_of_a_bound_source() {
     let rig = Rig::start().await;
@@ -279,7 +327,7 @@ async fn nobody_gets_onto_the_streams_of_a_bound_source() {
     let records = rig.records(Topic::Events, 3).await;
     let origin = |stream: &str, sequence| Origin::Stream { stream: stream.into(), sequence };
     let origins: Vec<_> = records.iter().map(|record| record.origin.clone()).collect();
-    assert_eq!(origins, [origin("bound/s", 1), origin("s", 1), origin("bound/s", 2)]);
+    assert_eq!(origins, [origin("bound/s", 1), origin("token/1/s", 1), origin("bound/s", 2)]);
     let ids: HashSet<_> = rig.events(3).await.iter().map(|event| event["id"].to_string()).collect();
     assert_eq!(ids.len(), 3);
 }

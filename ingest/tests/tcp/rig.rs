@@ -32,19 +32,22 @@ pub struct Access {
     pub loopback: bool,
     pub revoked: watch::Sender<Arc<HashSet<u64>>>,
     pub refusals: Mutex<Vec<Refusal>>,
+    pub masking: Mutex<Masking>,
 }
 
-fn tenant(events_per_sec: Option<u64>, bytes_per_day: Option<u64>) -> Arc<IngestTenant> {
-    Arc::new(IngestTenant {
-        key: TenantId::new(if bytes_per_day.is_some() { "t_spent" } else { "t_one" }).unwrap(),
-        zone: Zone::named("Asia/Seoul").unwrap(),
-        class: "30d".into(),
-        group: 1,
-        events_per_sec,
-        bytes_per_sec: None,
-        bytes_per_day,
-        masking: Masking::default(),
-    })
+impl Access {
+    fn tenant(&self, events_per_sec: Option<u64>, bytes_per_day: Option<u64>) -> Arc<IngestTenant> {
+        Arc::new(IngestTenant {
+            key: TenantId::new(if bytes_per_day.is_some() { "t_spent" } else { "t_one" }).unwrap(),
+            zone: Zone::named("Asia/Seoul").unwrap(),
+            class: "30d".into(),
+            group: 1,
+            events_per_sec,
+            bytes_per_sec: None,
+            bytes_per_day,
+            masking: self.masking.lock().clone(),
+        })
+    }
 }
 
 #[async_trait]
@@ -52,10 +55,10 @@ impl IngestAccess for Access {
     async fn identify(&self, secret: &str, _peer: IpAddr) -> Result<Identity, RefusalCode> {
         let source = (secret == "qgx_bound").then(|| SourceKey::new("pump-1").unwrap());
         let (token, tenant) = match secret {
-            "qgx_good" => (1, tenant(None, None)),
-            "qgx_bound" => (2, tenant(None, None)),
-            "qgx_limited" => (3, tenant(Some(10), None)),
-            "qgx_spent" => (4, tenant(None, Some(0))),
+            "qgx_good" => (1, self.tenant(None, None)),
+            "qgx_bound" => (2, self.tenant(None, None)),
+            "qgx_limited" => (3, self.tenant(Some(10), None)),
+            "qgx_spent" => (4, self.tenant(None, Some(0))),
             "qgx_expired" => return Err(RefusalCode::ExpiredToken),
             _ => return Err(RefusalCode::BadToken),
         };
@@ -67,7 +70,7 @@ impl IngestAccess for Access {
         if !self.loopback {
             return Err(RefusalCode::NoCredential);
         }
-        Ok(Identity { tenant: tenant(None, None), source: None, token: 0, name: None })
+        Ok(Identity { tenant: self.tenant(None, None), source: None, token: 0, name: None })
     }
 
     fn revocations(&self) -> watch::Receiver<Arc<HashSet<u64>>> {
@@ -81,13 +84,13 @@ impl IngestAccess for Access {
     fn token_used(&self, _id: u64, _peer: IpAddr) {}
 }
 
-/// Every stream that is called `processed` stands at 100.
+/// Every stream that is called `processed` stands at 100, whoever's it is.
 struct Positions;
 
 #[async_trait]
 impl StreamPositions for Positions {
     async fn position(&self, _: &TenantId, _: &SourceKey, stream: &str) -> Result<u64, Unknown> {
-        Ok(if stream == "processed" { 100 } else { 0 })
+        Ok(if stream.ends_with("/processed") { 100 } else { 0 })
     }
 }
 
@@ -109,8 +112,12 @@ impl Rig {
     /// With these settings.
     pub async fn with(tcp: TcpConfig, config: IntakeConfig, loopback: bool) -> Self {
         let broker = MemoryBroker::new(4);
-        let access =
-            Arc::new(Access { loopback, revoked: watch::Sender::default(), refusals: Mutex::default() });
+        let access = Arc::new(Access {
+            loopback,
+            revoked: watch::Sender::default(),
+            refusals: Mutex::default(),
+            masking: Mutex::default(),
+        });
         let intake =
             Intake::new(Arc::clone(&broker) as _, Arc::clone(&access) as _, Arc::new(Positions), config);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -4,6 +4,7 @@
 mod database;
 mod kafka;
 pub mod layers;
+mod masking;
 pub mod reader;
 pub mod reference;
 mod search;
@@ -14,6 +15,7 @@ pub use layers::{Given, Layers, Origin, Problem};
 pub use variables::{VARIABLES, Variable};
 
 use base64::Engine;
+use domain::masking::Rule;
 use ipnet::IpNet;
 use reader::Reader;
 use std::collections::BTreeSet;
@@ -178,7 +180,7 @@ pub struct IngestionConfig {
     pub frame_max: usize,
     /// Open connections in all.
     pub connections_max: usize,
-    /// Open connections from one address.
+    /// Open connections of one client: an IPv4 address, or a /64 of IPv6.
     pub connections_per_address: usize,
     /// Time to say who it is.
     pub handshake: Duration,
@@ -190,6 +192,8 @@ pub struct IngestionConfig {
     pub fields_max: usize,
     /// Deepest nesting.
     pub depth_max: usize,
+    /// What is masked for tenants without rules of their own.
+    pub masking: Vec<Rule>,
     /// Proxies whose PROXY headers are believed.
     pub proxy_protocol_from: Vec<IpNet>,
 }
@@ -317,6 +321,7 @@ impl Config {
                 memory: read.number("ingest_memory_bytes", 8_388_608..=68_719_476_736),
                 fields_max: read.number("ingest_fields_max", 1..=10_000),
                 depth_max: read.number("ingest_depth_max", 1..=64),
+                masking: masking::rules(&mut read),
                 proxy_protocol_from: read.list(
                     "ingest_proxy_protocol_from",
                     "an address or a network such as 10.0.0.0/8",

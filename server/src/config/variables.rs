@@ -163,10 +163,25 @@ pub const VARIABLES: &[Variable] = &[
          `https://USER:PASSWORD@h1:9200,https://h2:9200` an OpenSearch 2.11 or later, whose index template `qgx migrate` \
          makes.",
     ),
-    plain(STORES, "search_prefix", "", "Put in front of the names of OpenSearch indexes, for several installations on one cluster."),
-    plain(STORES, "search_shards", "1", "Primary shards of an OpenSearch index. A tenant's events of an index lie in one of them."),
+    plain(
+        STORES,
+        "search_prefix",
+        "",
+        "Put in front of the names of OpenSearch indexes, for several installations on one cluster.",
+    ),
+    plain(
+        STORES,
+        "search_shards",
+        "1",
+        "Primary shards of an OpenSearch index. A tenant's events of an index lie in one of them.",
+    ),
     plain(STORES, "search_replicas", "1", "Copies of each shard on OpenSearch."),
-    plain(STORES, "search_tls_ca", "", "Authorities (PEM) that sign the certificates of OpenSearch, beside those of the system."),
+    plain(
+        STORES,
+        "search_tls_ca",
+        "",
+        "Authorities (PEM) that sign the certificates of OpenSearch, beside those of the system.",
+    ),
     plain(
         STORES,
         "broker_max_bytes",
@@ -276,7 +291,12 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(INGESTION, "ingest_frame_max_bytes", "1048576", "Largest record."),
     plain(INGESTION, "ingest_connections_max", "10000", "Open connections in all."),
-    plain(INGESTION, "ingest_connections_per_address", "1000", "Open connections from one address."),
+    plain(
+        INGESTION,
+        "ingest_connections_per_address",
+        "1000",
+        "Open connections of one client: an IPv4 address, or a /64 of IPv6.",
+    ),
     plain(INGESTION, "ingest_handshake_secs", "10", "Seconds a new connection has to say who it is."),
     plain(INGESTION, "ingest_idle_secs", "600", "Seconds of silence after which a connection is closed."),
     plain(
@@ -287,6 +307,16 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(INGESTION, "ingest_fields_max", "256", "Most fields of an event."),
     plain(INGESTION, "ingest_depth_max", "8", "Deepest nesting of an event."),
+    plain(
+        INGESTION,
+        "masking",
+        "kr_rrn",
+        "What is hidden in arriving data of tenants without rules of their own, before anything is stored: rules \
+         separated by commas, or `none`. A rule is `kr_rrn` (주민등록번호), `phone`, `card`, `email`, or `pattern:` and a \
+         pattern in which `#` is a digit, `@` a letter, and what follows a `\\` itself; then `=mask` (stars, where \
+         nothing else is said), `=hash` (a word that is the same for the same value) or `=drop`: \
+         `kr_rrn,phone=hash,pattern:EMP-######=drop`. Give every process with the role `ingestion` the same.",
+    ),
     plain(
         INGESTION,
         "ingest_proxy_protocol_from",

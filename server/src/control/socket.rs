@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use services::Services;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,9 @@ pub struct Request {
 
 /// The path of the only endpoint.
 pub const COMMAND_PATH: &str = "/v1/command";
+
+/// Between two attempts to take a connection where one failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bound socket; its file goes with it.
 pub struct ControlSocket {
@@ -62,7 +66,15 @@ impl ControlSocket {
     pub async fn serve(self, services: Services, stop: CancellationToken) {
         let router = Router::new().route(COMMAND_PATH, post(run)).with_state(services);
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            let Ok((stream, _)) = accepted else { continue };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, mostly: what waits goes on waiting, and asking again at once would spin.
+                    tracing::warn!(%error, "the control socket cannot take a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
             let service = TowerToHyperService::new(router.clone());
             telemetry::spawn("control-connection", async move {
                 let _ = auto::Builder::new(TokioExecutor::new())

@@ -85,6 +85,10 @@ impl HttpBody for AnswerBody {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         // Pending: the client has taken what there was, and waits for us.
         self.turn(polled.is_pending());
+        if let Poll::Ready(Some(Ok(_))) = &polled {
+            // More is asked for only when what was given before is on its way.
+            self.pulse.progress();
+        }
         polled
     }
 

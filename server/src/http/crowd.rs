@@ -1,18 +1,11 @@
 //! How many connections one client has.
 
+use domain::net::network;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
-
-/// Whom an address stands for: itself in IPv4, its /64 in IPv6, of which one subscriber has all.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
-}
 
 /// The connections of a listener, by client.
 pub struct Crowd {

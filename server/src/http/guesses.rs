@@ -1,9 +1,11 @@
-//! Wrong tokens, counted by client: a guesser is slowed down, its neighbours behind the same address are not.
+//! Wrong tokens, counted by client: a guesser is slowed down, its neighbours behind the same address are not. A program
+//! that tries a dead token again and again guesses nothing.
 
-use super::crowd::network;
+use domain::net::network;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -13,8 +15,13 @@ const BURST: f64 = 20.0;
 const PER_SEC: f64 = 0.2;
 /// How long a token that was good is asked about without counting.
 const REMEMBERED: Duration = Duration::from_secs(600);
-/// Clients, and tokens, that are remembered; beyond, the oldest knowledge is let go.
+/// Clients, and good tokens, that are remembered. At so many, what hardly matters any more is let go, and where that
+/// makes no room, everything: more addresses than this guess at once only where no count by address would stop them.
 const MOST: usize = 20_000;
+/// Wrong tokens that are remembered of a client: those that it showed last.
+const SHOWN: usize = 32;
+
+type Fingerprint = [u8; 32];
 
 /// See the module.
 #[derive(Default)]
@@ -22,29 +29,73 @@ pub struct Guesses(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// How much of the burst each client has used, and when.
-    wrong: HashMap<IpAddr, (f64, Instant)>,
+    wrong: HashMap<IpAddr, Client>,
     /// Digests of tokens that were good, never tokens.
-    good: HashMap<[u8; 32], Instant>,
+    good: HashMap<Fingerprint, Instant>,
 }
 
-fn used((used, at): (f64, Instant), now: Instant) -> f64 {
-    (used - now.saturating_duration_since(at).as_secs_f64() * PER_SEC).max(0.0)
+/// What a client has shown that was wrong.
+struct Client {
+    /// How much of the burst it had used…
+    used: f64,
+    /// …then.
+    at: Instant,
+    /// Digests of its wrong tokens, the last at the end.
+    shown: VecDeque<Fingerprint>,
+}
+
+impl Client {
+    fn new(now: Instant) -> Self {
+        Self { used: 0.0, at: now, shown: VecDeque::new() }
+    }
+
+    fn used(&self, now: Instant) -> f64 {
+        (self.used - now.saturating_duration_since(self.at).as_secs_f64() * PER_SEC).max(0.0)
+    }
+
+    /// A wrong one; it counts unless it was shown before.
+    fn showed(&mut self, secret: Fingerprint, now: Instant) {
+        if let Some(at) = self.shown.iter().position(|shown| *shown == secret) {
+            self.shown.remove(at);
+        } else {
+            (self.used, self.at) = ((self.used(now) + 1.0).min(BURST), now);
+            if self.shown.len() >= SHOWN {
+                self.shown.pop_front();
+            }
+        }
+        self.shown.push_back(secret);
+    }
+}
+
+fn fingerprint(secret: &str) -> Fingerprint {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// Makes room for one more.
+fn make_room<K: Eq + Hash, V>(map: &mut HashMap<K, V>, new: &K, matters: impl Fn(&V) -> bool) {
+    if map.len() >= MOST && !map.contains_key(new) {
+        map.retain(|_, value| matters(value));
+        if map.len() >= MOST {
+            map.clear();
+        }
+    }
 }
 
 impl Guesses {
     /// Whether a token may be looked at; else how long to wait.
     ///
     /// # Errors
-    /// The wait, where this client has shown too many wrong ones and this token was not good a short while ago.
+    /// The wait, where this client has shown too many wrong ones and this token is new: neither was it good a short
+    /// while ago, nor is it one of the wrong ones.
     pub fn may_ask(&self, client: IpAddr, secret: &str, now: Instant) -> Result<(), Duration> {
         let state = self.0.lock();
-        let Some(used) = state.wrong.get(&network(client)).map(|entry| used(*entry, now)) else {
-            return Ok(());
-        };
+        let Some(client) = state.wrong.get(&network(client)) else { return Ok(()) };
+        let used = client.used(now);
         let known = || {
-            let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-            state.good.get(&digest).is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED)
+            let secret = fingerprint(secret);
+            let good = state.good.get(&secret);
+            good.is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED)
+                || client.shown.contains(&secret)
         };
         if used + 1.0 <= BURST || known() {
             return Ok(());
@@ -54,21 +105,17 @@ impl Guesses {
 
     /// A token was looked at.
     pub fn answered(&self, client: IpAddr, secret: &str, good: bool, now: Instant) {
+        let (client, secret) = (network(client), fingerprint(secret));
         let state = &mut *self.0.lock();
         if good {
-            if state.good.len() >= MOST {
-                state.good.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED / 2);
-            }
-            if state.good.len() < MOST {
-                state.good.insert(Sha256::digest(secret.as_bytes()).into(), now);
-            }
+            make_room(&mut state.good, &secret, |at| now.saturating_duration_since(*at) < REMEMBERED / 2);
+            state.good.insert(secret, now);
             return;
         }
-        if state.wrong.len() >= MOST {
-            state.wrong.retain(|_, entry| used(*entry, now) > BURST / 2.0);
-        }
-        let entry = state.wrong.entry(network(client)).or_insert((0.0, now));
-        *entry = ((used(*entry, now) + 1.0).min(BURST), now);
+        // Revoked, perhaps.
+        state.good.remove(&secret);
+        make_room(&mut state.wrong, &client, |known| known.used(now) > BURST / 2.0);
+        state.wrong.entry(client).or_insert_with(|| Client::new(now)).showed(secret, now);
     }
 }
 
@@ -96,5 +143,67 @@ mod tests {
         check(other, "one more", 0, Ok(()));
         check(guesser, "one more", 5, Ok(()));
         check(guesser, "good", 601, Ok(()));
+    }
+
+    #[test]
+    fn a_dead_token_is_no_guess_however_often() {
+        let guesses = Guesses::default();
+        let client = "192.0.2.1".parse().unwrap();
+        let now = Instant::now();
+        let check = |secret: &str, expect: bool| {
+            assert_eq!(guesses.may_ask(client, secret, now).is_ok(), expect, "{secret}");
+        };
+        for _ in 0..1_000 {
+            check("dead", true);
+            guesses.answered(client, "dead", false, now);
+        }
+        check("a neighbour's, not seen yet", true);
+        for n in 0..19 {
+            guesses.answered(client, &format!("wrong {n}"), false, now);
+        }
+        check("one more", false);
+        check("dead", true);
+        // Only so many are remembered, and what is shown again stays longest.
+        for n in 0..100 {
+            guesses.answered(client, &format!("more {n}"), false, now);
+            guesses.answered(client, "dead", false, now);
+        }
+        check("dead", true);
+        check("wrong 0", false);
+        assert_eq!(guesses.0.lock().wrong[&client].shown.len(), SHOWN);
+    }
+
+    #[test]
+    fn a_token_that_is_good_no_more_is_forgotten() {
+        let guesses = Guesses::default();
+        let client = "192.0.2.1".parse().unwrap();
+        let now = Instant::now();
+        guesses.answered(client, "revoked", true, now);
+        guesses.answered(client, "revoked", false, now);
+        assert!(guesses.0.lock().good.is_empty());
+    }
+
+    #[test]
+    fn no_number_of_clients_fills_the_memory() {
+        let guesses = Guesses::default();
+        let now = Instant::now();
+        let address = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
+        {
+            let state = &mut *guesses.0.lock();
+            for n in 0..MOST {
+                state.wrong.insert(address(n), Client { used: BURST, ..Client::new(now) });
+                let mut secret = [0; 32];
+                secret[..8].copy_from_slice(&n.to_be_bytes());
+                state.good.insert(secret, now);
+            }
+        }
+        let check = |client: usize, good: bool, expect: (usize, usize), what: &str| {
+            guesses.answered(address(client), "x", good, now);
+            let state = guesses.0.lock();
+            assert_eq!((state.wrong.len(), state.good.len()), expect, "{what}");
+        };
+        check(0, false, (MOST, MOST), "one that is there needs no room");
+        check(MOST, false, (1, MOST), "all of them still matter: all are let go");
+        check(MOST, true, (1, 1), "tokens likewise");
     }
 }

@@ -117,10 +117,12 @@ impl HttpListener {
                         None => conversation.by_http1(stream).await,
                         Some(tls) => {
                             let secured = timeout(conversation.patience.handshake, tls.accept(stream)).await;
-                            let Ok(Ok(stream)) = secured else { return };
+                            let Ok(Ok(mut stream)) = secured else { return };
                             // HTTP/2 only where it was agreed on: without TLS nothing bounds how it is begun.
                             if stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()) {
-                                conversation.by_http2(stream).await;
+                                let pulse = Pulse::new(conversation.patience);
+                                stream.get_mut().0.tell(Arc::clone(&pulse));
+                                conversation.by_http2(stream, pulse).await;
                             } else {
                                 conversation.by_http1(stream).await;
                             }
@@ -189,7 +191,11 @@ impl Conversation {
             .await;
     }
 
-    async fn by_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+    async fn by_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        pulse: Arc<Pulse>,
+    ) {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -198,10 +204,9 @@ impl Conversation {
             .max_send_buf_size(BUFFER_MAX)
             .max_concurrent_streams(100);
         let (patience, stop) = (self.patience, self.stop.clone());
-        let pulse = Pulse::new();
         let service = self.service(Some(Arc::clone(&pulse)));
         let served = builder.serve_connection(TokioIo::new(stream), service);
-        let stopped = pulse.stopped(&patience);
+        let stopped = pulse.stopped();
         converse(served, http2::Connection::graceful_shutdown, &stop, stopped, &patience).await;
     }
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What a connection's requests are doing.
-pub struct Pulse(Mutex<State>);
+pub struct Pulse {
+    patience: Patience,
+    state: Mutex<State>,
+}
 
 struct State {
     seen_any: bool,
@@ -15,18 +18,27 @@ struct State {
     /// Those of them that wait for the server.
     ours: usize,
     changed: Instant,
+    /// Bytes that the client has taken since then.
+    taken: usize,
+}
+
+impl State {
+    fn changes(&mut self) {
+        (self.changed, self.taken) = (Instant::now(), 0);
+    }
 }
 
 impl Pulse {
     /// Of a connection that begins now.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { seen_any: false, open: 0, ours: 0, changed: Instant::now() })))
+    pub fn new(patience: Patience) -> Arc<Self> {
+        let state = State { seen_any: false, open: 0, ours: 0, changed: Instant::now(), taken: 0 };
+        Arc::new(Self { patience, state: Mutex::new(state) })
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         change(&mut state);
-        state.changed = Instant::now();
+        state.changes();
     }
 
     /// A request has come; it is our turn.
@@ -48,11 +60,30 @@ impl Pulse {
         self.change(|state| state.open = state.open.saturating_sub(1));
     }
 
+    /// More of an answer was asked for: the client reads.
+    pub fn progress(&self) {
+        self.state.lock().changes();
+    }
+
+    /// So many bytes went out. An answer whose last part is queued is no longer open, but the client still takes it; as
+    /// answers to pings go out too, only so many that an answer must be among them are a sign of life.
+    pub fn wrote(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        if !state.seen_any {
+            return;
+        }
+        state.taken = state.taken.saturating_add(bytes);
+        if state.taken >= self.patience.answer.least {
+            state.changes();
+        }
+    }
+
     /// Returns when the connection has been without a request, or waiting for its client, for too long.
-    pub async fn stopped(&self, patience: &Patience) {
+    pub async fn stopped(&self) {
+        let patience = &self.patience;
         loop {
             let until = {
-                let state = self.0.lock();
+                let state = self.state.lock();
                 let most = match (state.seen_any, state.open) {
                     (false, _) => patience.head,
                     (true, 0) => patience.idle,
@@ -79,18 +110,49 @@ mod tests {
         let patience = Patience::default();
         let start = Instant::now();
         let check = async |pulse: &Pulse, expect: Duration, what: &str| {
-            pulse.stopped(&patience).await;
+            pulse.stopped().await;
             assert_eq!(start.elapsed().as_secs(), expect.as_secs(), "{what}");
         };
-        let pulse = Pulse::new();
+        let pulse = Pulse::new(patience);
         check(&pulse, patience.head, "no request at all").await;
         pulse.began();
-        let busy = tokio::time::timeout(Duration::from_secs(1_000), pulse.stopped(&patience)).await;
+        let busy = tokio::time::timeout(Duration::from_secs(1_000), pulse.stopped()).await;
         assert!(busy.is_err(), "our turn may last");
         let so_far = patience.head + Duration::from_secs(1_000);
         pulse.turn(false);
         check(&pulse, so_far + patience.stall, "an answer that nobody reads").await;
         pulse.ended();
         check(&pulse, so_far + patience.stall + patience.idle, "no further request").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_is_alive_and_whoever_only_pings_is_not() {
+        let patience = Patience::default();
+        // For ten minutes something happens each second; then it is looked how long the connection had lasted.
+        let check = async |answered: bool, happens: &dyn Fn(&Pulse), expect: bool, what: &str| {
+            let pulse = Pulse::new(patience);
+            pulse.began();
+            pulse.turn(false);
+            if answered {
+                pulse.ended();
+            }
+            let happening = async {
+                for _ in 0..600 {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    happens(&pulse);
+                }
+            };
+            let lasted = tokio::select! {
+                biased;
+                () = pulse.stopped() => false,
+                () = happening => true,
+            };
+            assert_eq!(lasted, expect, "{what}");
+        };
+        check(false, &|_| {}, false, "an answer that nobody reads").await;
+        check(false, &Pulse::progress, true, "an answer that is always ready and read").await;
+        check(false, &|pulse| pulse.wrote(100), true, "a large piece, read slowly").await;
+        check(true, &|pulse| pulse.wrote(100), true, "the queued rest of an answer, read slowly").await;
+        check(true, &|pulse| pulse.wrote(39), false, "a ping each second").await;
     }
 }

@@ -1,7 +1,8 @@
 //! The middleware of every web and API listener, assembled in one place.
 //!
-//! From the outside in: origin and request id, measurement, secure headers, panics, cross-site guard, session, actor,
-//! rate limit. A handler so finds a [`super::Caller`] and never looks at a header to know who asks.
+//! From the outside in: origin and request id, measurement, secure headers, panics, size of the head, plain path,
+//! cross-site guard, session, actor, rate limit. A handler so finds a [`super::Caller`] and never looks at a header to
+//! know who asks.
 
 use super::guesses::Guesses;
 use super::idempotency::Idempotency;

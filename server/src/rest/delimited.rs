@@ -86,9 +86,14 @@ fn cell(value: &FieldValue) -> String {
     }
 }
 
-/// Spreadsheets take a text that starts so for a formula; an apostrophe before it keeps it a text.
+/// Spreadsheets take a text that starts so for a formula, in East Asia full-width signs too; an apostrophe before it
+/// keeps it a text.
 fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn row(cells: impl Iterator<Item = String>) -> Bytes {
@@ -129,6 +134,7 @@ mod tests {
         let csv = Layout::Csv { fields: vec!["site".to_owned(), "t".to_owned(), "none".to_owned()] };
         check(csv.clone(), "ok", "부산", -1.5, "'=pump,log,,ok,부산,-1.5,\r\n");
         check(csv.clone(), "=1+1", "@x", 2.0, "log,,'=1+1,'@x,2,\r\n");
+        check(csv.clone(), "＝1+1", "\n=1+1", 2.0, "log,,'＝1+1,\"'\n=1+1\",2,\r\n");
         check(csv, "a,\"b\"\nc", "+x", 0.0, "\"a,\"\"b\"\"\nc\",'+x,0,\r\n");
         check(
             Layout::Csv { fields: vec![] },

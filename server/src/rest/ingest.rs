@@ -58,8 +58,8 @@ impl IngestAnswer {
 
 /// Send events: a JSON object a line.
 ///
-/// With an `Idempotency-Key` a body that is sent again changes nothing. Where the answer is 413, 429 or 503, what came
-/// before in the body is stored: send it again with the same key, or only the rest.
+/// With an `Idempotency-Key` a body that is sent again changes nothing. Where the answer is 408, 413, 429 or 503, what
+/// came before in the body is stored: send it again with the same key, or only the rest.
 #[utoipa::path(post, path = "/api/v1/ingest", tag = "events", operation_id = "ingest",
     request_body(content = String, content_type = "application/x-ndjson", description = "A JSON object a line"),
     params(("Idempotency-Key" = Option<String>, Header, description = "At most 200 bytes")),
@@ -102,9 +102,8 @@ pub async fn ingest(
             );
             Err(ApiError::of(&ServiceError::TooLarge(text), &ctx))
         }
-        Err(HttpError::Body { report, .. }) if too_slow => {
-            Err(extract::too_slow(&ctx).with_detail(stored(&report, &ctx)))
-        }
+        // The connection's own limit was met before that of ingestion.
+        Err(HttpError::Body { report, .. }) if too_slow => Err(refused(HttpError::Slow { report }, &ctx)),
         Err(error) => Err(refused(error, &ctx)),
     }
 }
@@ -125,6 +124,7 @@ fn refused(error: HttpError, ctx: &Ctx) -> ApiError {
         HttpError::Busy { retry_after, report } => {
             ApiError::of(&ServiceError::Busy { retry_after }, ctx).with_detail(stored(&report, ctx))
         }
+        HttpError::Slow { report } => extract::too_slow(ctx).with_detail(stored(&report, ctx)),
         HttpError::Body { reason, report } => {
             tracing::debug!(request_id = %ctx.request_id, reason, "a body broke off");
             let stored = stored(&report, ctx);

@@ -10,6 +10,7 @@ pub mod export;
 pub mod ingest;
 pub mod known;
 pub mod live;
+pub mod masking;
 pub mod metrics;
 pub mod sources;
 pub mod tokens;
@@ -78,6 +79,7 @@ fn documented(kept: Idempotency) -> OpenApiRouter<ApiState> {
         .routes(routes!(sources::latest))
         .routes(routes!(sources::metric_names))
         .routes(routes!(metrics::query))
+        .routes(routes!(masking::get, masking::set))
         .routes(routes!(tokens::revoke))
 }
 

@@ -2,6 +2,7 @@
 
 pub mod banner;
 pub mod data_dir;
+mod descriptors;
 pub mod owner;
 mod parts;
 mod pipeline;
@@ -11,7 +12,7 @@ pub mod stores;
 
 pub use readiness::Readiness;
 
-use crate::config::Config;
+use crate::config::{Config, ServerRole};
 use crate::control::socket::ControlSocket;
 use crate::http::listener::{HttpListener, Limits};
 use crate::http::patience::Patience;
@@ -19,12 +20,13 @@ use crate::http::tls::Certificate;
 use crate::http::{HttpState, Site};
 use crate::management::{self, ManagementState};
 use crate::{rest, web};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use data_dir::{DataDir, socket_path};
+use domain::Lang;
 use owner::OwnerPassword;
 use parts::Parts;
 use pipeline::{DOORS_SHARE, Pipeline};
-use services::Services;
+use services::{Ctx, Services};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,7 +100,8 @@ pub async fn start(config: Config) -> Result<Running> {
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_as(config: Config, host: Host) -> Result<Running> {
+pub async fn start_as(mut config: Config, host: Host) -> Result<Running> {
+    descriptors::fit(&mut config, descriptors::raise());
     let data_dir = DataDir::open(&config.data_dir)?;
     let certificate = Certificate::from_settings(&config.tls, data_dir.path())?;
     let listeners = Listeners::bind(&config, certificate.as_ref()).await?;
@@ -108,6 +111,12 @@ pub async fn start_as(config: Config, host: Host) -> Result<Running> {
 
     let services = stores::open(&data_dir, &config, host.password_cost).await?;
     let (bootstrap, owner_password) = owner::bootstrap(&services, &config.access, data_dir.path()).await?;
+    if config.roles.contains(&ServerRole::Ingestion) {
+        // Before the first record can come.
+        let rules = config.ingestion.masking.clone();
+        let kept = services.set_installation_masking(&Ctx::local(Lang::En), rules).await;
+        kept.context("the masking rules cannot be kept")?;
+    }
     let pipeline = Pipeline::start(&config, &services, certificate.as_ref()).await?;
     let addresses = Addresses {
         front: listeners.front.address()?,

@@ -54,6 +54,15 @@ fn unescaped(name: &str) -> String {
     read.and_then(|pairs| pairs.0.into_iter().next()).map_or_else(|| name.to_owned(), |(name, _)| name)
 }
 
+/// The path of an address: a form goes back to a page of this site, whatever `Referer` said.
+fn local(page: &str) -> &str {
+    let path = match page.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+        None => page,
+    };
+    if path.starts_with('/') && !path.starts_with("//") { path } else { "/" }
+}
+
 fn digest(query: &str) -> Option<String> {
     let (form, mistake) = (find(query, FORM)?, find(query, MISTAKE)?);
     let hash = Sha256::digest(format!("{form} {mistake}").as_bytes());
@@ -63,15 +72,16 @@ fn digest(query: &str) -> Option<String> {
 /// Seals the mistake in the address that an answer sends the browser to, where there is one.
 pub fn seal(headers: &mut HeaderMap, services: &Services) {
     let Some(address) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) else { return };
-    let (path, query, fragment) = parts(address);
+    let (page, query, fragment) = parts(address);
     let Some(digest) = digest(query) else { return };
+    let path = local(page);
     let kept: Vec<&str> = query
         .split('&')
         .filter(|pair| unescaped(pair.split('=').next().unwrap_or_default()) != SEAL)
         .collect();
     let sealed = match services.seal(&digest) {
         Ok(seal) => format!("{path}?{}&{SEAL}={seal}{fragment}", kept.join("&")),
-        Err(_) => cleared(address),
+        Err(_) => cleared(path),
     };
     if let Ok(value) = HeaderValue::from_str(&sealed) {
         headers.insert(header::LOCATION, value);
@@ -96,6 +106,19 @@ pub fn forged(path_and_query: &str, services: &Services) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_goes_back_to_this_site() {
+        fn check(page: &str, expect: &str) {
+            assert_eq!(local(page), expect, "{page}");
+        }
+        check("http://localhost:31080/login", "/login");
+        check("https://evil.example/x", "/x");
+        check("https://evil.example", "/");
+        check("//evil.example/x", "/");
+        check("https://a.example//evil.example", "/");
+        check("/settings/password", "/settings/password");
+    }
 
     #[test]
     fn a_mistake_is_taken_out_of_an_address() {

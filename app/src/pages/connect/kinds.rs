@@ -9,6 +9,8 @@ use ui::Icon;
 pub(super) enum Kind {
     Agent,
     Syslog,
+    Relp,
+    Lumberjack,
     Telegraf,
     Influx,
     Gelf,
@@ -18,9 +20,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Agent,
         Self::Syslog,
+        Self::Relp,
+        Self::Lumberjack,
         Self::Telegraf,
         Self::Influx,
         Self::Gelf,
@@ -37,6 +41,8 @@ impl Kind {
         match self {
             Self::Agent => "agent",
             Self::Syslog => "syslog",
+            Self::Relp => "relp",
+            Self::Lumberjack => "lumberjack",
             Self::Telegraf => "telegraf",
             Self::Influx => "influx",
             Self::Gelf => "gelf",
@@ -50,6 +56,8 @@ impl Kind {
         match self {
             Self::Agent => Icon::Source,
             Self::Syslog => Icon::Terminal,
+            Self::Relp => Icon::Copy,
+            Self::Lumberjack => Icon::Upload,
             Self::Telegraf => Icon::Bolt,
             Self::Influx => Icon::Clock,
             Self::Gelf => Icon::Box,
@@ -63,6 +71,8 @@ impl Kind {
         match self {
             Self::Agent => T::k_agent,
             Self::Syslog => T::k_syslog,
+            Self::Relp => T::k_relp,
+            Self::Lumberjack => T::k_lumberjack,
             Self::Telegraf => T::k_telegraf,
             Self::Influx => T::k_influx,
             Self::Gelf => T::k_gelf,
@@ -76,6 +86,8 @@ impl Kind {
         match self {
             Self::Agent => T::k_agent_about,
             Self::Syslog => T::k_syslog_about,
+            Self::Relp => T::k_relp_about,
+            Self::Lumberjack => T::k_lumberjack_about,
             Self::Telegraf => T::k_telegraf_about,
             Self::Influx => T::k_influx_about,
             Self::Gelf => T::k_gelf_about,
@@ -90,6 +102,8 @@ impl Kind {
         match self {
             Self::Agent => T::k_agent_note,
             Self::Syslog => T::k_syslog_note,
+            Self::Relp => T::k_relp_note,
+            Self::Lumberjack => T::k_lumberjack_note,
             Self::Telegraf => T::k_telegraf_note,
             Self::Influx => T::k_influx_note,
             Self::Gelf => T::k_gelf_note,
@@ -102,9 +116,18 @@ impl Kind {
     /// The file that the configuration belongs to.
     pub(super) fn file(self) -> Option<&'static str> {
         match self {
-            Self::Syslog => Some("/etc/rsyslog.d/60-qgx.conf"),
+            Self::Syslog | Self::Relp => Some("/etc/rsyslog.d/60-qgx.conf"),
+            Self::Lumberjack => Some("/etc/filebeat/filebeat.yml"),
             Self::Telegraf => Some("/etc/telegraf/telegraf.d/qgx.conf"),
             _ => None,
+        }
+    }
+
+    /// Where it sends to.
+    pub(super) fn place(self, host: &str, ports: &Ports) -> String {
+        match self {
+            Self::Http => format!("{}/api/v1/ingest", ports.api_origin(host)),
+            _ => format!("TCP {}:{}", ports.ingest_host(host), ports.ingest),
         }
     }
 
@@ -122,6 +145,27 @@ impl Kind {
 *.* action(type="omfwd" target="{host}" port="{port}" protocol="tcp" template="qgx"
   queue.type="LinkedList" queue.filename="qgx" queue.maxDiskSpace="1g" queue.saveOnShutdown="on"
   action.resumeRetryCount="-1")
+"#
+            ),
+            Self::Relp => format!(
+                r#"module(load="omrelp")
+template(name="qgx" type="string"
+  string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% %HOSTNAME% %APP-NAME% %PROCID% %MSGID% [qgx@32473 token=\"{token}\"] %msg%")
+
+*.* action(type="omrelp" target="{host}" port="{port}" template="qgx"
+  queue.type="LinkedList" queue.filename="qgx" queue.maxDiskSpace="1g" queue.saveOnShutdown="on"
+  action.resumeRetryCount="-1")
+"#
+            ),
+            Self::Lumberjack => format!(
+                r#"fields:
+  qgx_token: "{token}"
+output.logstash:
+  hosts: ["{host}:{port}"]
+
+# Logstash: its lumberjack output speaks TLS alone, so QGX needs a certificate
+filter {{ mutate {{ add_field => {{ "[fields][qgx_token]" => "{token}" }} }} }}
+output {{ lumberjack {{ hosts => ["{host}"] port => {port} ssl_certificate => "/etc/logstash/qgx.pem" }} }}
 "#
             ),
             Self::Telegraf => format!(
@@ -168,5 +212,29 @@ qgx send --to {host}:{port} --token {token} --source pump-1 FILE"#
   {api}/api/v1/ingest"#
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configuration_says_where_to_and_with_which_token() {
+        let ports = Ports { ingest: 31_101, api: 31_100, ..Ports::default() };
+        let check = |kind: Kind, place: &str, address: &str| {
+            let config = kind.config("qgx.test", &ports, "qgx_secret");
+            assert!(config.contains("qgx_secret"), "{kind:?}: {config}");
+            assert!(config.contains(address), "{kind:?}: {config}");
+            assert_eq!(kind.place("qgx.test", &ports), place);
+        };
+        let tcp = "TCP qgx.test:31101";
+        check(Kind::Agent, tcp, "qgx.test:31101");
+        check(Kind::Syslog, tcp, r#"target="qgx.test" port="31101""#);
+        check(Kind::Relp, tcp, r#"type="omrelp" target="qgx.test" port="31101""#);
+        check(Kind::Relp, tcp, r#"[qgx@32473 token=\"qgx_secret\"]"#);
+        check(Kind::Lumberjack, tcp, r#"hosts: ["qgx.test:31101"]"#);
+        check(Kind::Lumberjack, tcp, "fields:\n  qgx_token: \"qgx_secret\"\n");
+        check(Kind::Http, "http://qgx.test:31100/api/v1/ingest", "http://qgx.test:31100/api/v1/ingest");
     }
 }

@@ -174,8 +174,7 @@ pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
 
 #[component]
 fn Configuration(kind: Kind, secret: Memo<Option<String>>) -> AnyView {
-    let place =
-        use_session().boot.with_value(|b| format!("{}:{}", b.ports.ingest_host(&b.host), b.ports.ingest));
+    let place = use_session().boot.with_value(|b| kind.place(&b.host, &b.ports));
     let place = Signal::stored(place);
     let where_to = kind.file().map(|file| view! { <p class="small soft mono">{file}</p> });
     let config = command(kind, secret);

@@ -19,6 +19,11 @@ pub(super) fn reason(code: &str) -> (Text, Text) {
         "too_many_connections" => (T::r_connections, T::r_connections_do),
         "quota" => (T::r_quota, T::r_quota_do),
         "suspended" => (T::r_suspended, T::r_suspended_do),
+        "bad_relp" => (T::r_relp, T::r_relp_do),
+        "framing" => (T::r_framing, T::r_framing_do),
+        "proxy_not_allowed" => (T::r_proxy, T::r_proxy_do),
+        "bad_proxy_header" => (T::r_proxy_header, T::r_proxy_header_do),
+        "unsupported_protocol" => (T::r_protocol, T::r_protocol_do),
         _ => (T::r_other, T::r_other_do),
     }
 }

@@ -10,10 +10,10 @@ use crate::texts::{T, t, texts};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::query::{with_exclusion, with_filter};
-use domain::{Event, EventId};
+use domain::{Event, EventId, TimeRange};
 use leptos::{ev, prelude::*};
 use ui::components::{Code, level_tag, skeleton};
-use ui::{Icon, icon, use_locale};
+use ui::{Dating, Icon, icon, use_locale};
 
 #[component]
 pub(super) fn Detail() -> AnyView {
@@ -271,6 +271,13 @@ fn Around(id: EventId) -> AnyView {
     let locale = use_locale();
     let found = Fetched::new(move || surroundings(id));
     loaded(found, skeleton, move |found| {
+        let place = NodeRef::<leptos::html::Div>::new();
+        // The event itself is what they are around: it comes into the middle, once.
+        Effect::new(move |_| {
+            if place.get().is_some() {
+                request_animation_frame(show_current);
+            }
+        });
         let row = |event: Event, here: bool| {
             let (id, ts) = (event.id, event.ts);
             let link = move || explore.link(|a| a.event = Some(id));
@@ -289,14 +296,39 @@ fn Around(id: EventId) -> AnyView {
             }
         };
         let source = found.event.source.to_string();
+        let (earlier, later) = (found.before.len() as u64, found.after.len() as u64);
+        let first = found.before.first().map_or(found.event.ts, |e| e.ts);
+        let last = found.after.last().map_or(found.event.ts, |e| e.ts);
+        let note = move || {
+            let dating = locale.dating(TimeRange::new(first, last.plus_nanos(1)));
+            let from = match dating {
+                Dating::Clock => locale.clock(first),
+                dated => locale.dated(first, dated),
+            };
+            texts().around_note(
+                &source,
+                &locale.count(earlier),
+                &locale.count(later),
+                &from,
+                &locale.clock(last),
+            )
+        };
         let before = found.before.into_iter().map(|e| row(e, false)).collect_view();
         let after = found.after.into_iter().map(|e| row(e, false)).collect_view();
         view! {
-            <p class="pad-x small faint">{move || texts().around_note(&source)}</p>
-            <div class="around">{before} {row(found.event, true)} {after}</div>
+            <p class="pad-x small faint">{note}</p>
+            <div class="around" node_ref=place>{before} {row(found.event, true)} {after}</div>
         }
         .into_any()
     })
+}
+
+/// Scrolls the panel, not the page, so that the event stands in its middle.
+fn show_current() {
+    let here = ui::browser::find(".around [aria-current]");
+    if let (Some(panel), Some(here)) = (ui::browser::find(".detail"), here) {
+        panel.set_scroll_top(here.offset_top() - (panel.client_height() - here.offset_height()) / 2);
+    }
 }
 
 #[cfg(test)]

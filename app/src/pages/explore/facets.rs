@@ -21,6 +21,10 @@ pub(super) fn Facets() -> AnyView {
     let found = Fetched::new(move || facets(explore.filter.get(), Vec::new(), VALUES));
     view! {
         <aside class="card facets" aria-label=t(T::facets)>
+            // On a phone it folds what follows it; elsewhere it is not shown.
+            <details class="fold">
+                <summary>{t(T::filters)} {icon(Icon::Down)}</summary>
+            </details>
             {loaded(found, skeleton, |found| found.into_iter().map(facet).collect_view().into_any())}
         </aside>
     }

@@ -4,10 +4,10 @@ use super::Explore;
 use super::marks::Marks;
 use crate::server_fns::events::search;
 use crate::texts::{T, t};
-use domain::{Event, FieldValue};
+use domain::Event;
 use leptos::{ev, prelude::*};
 use ui::components::level_tag;
-use ui::use_locale;
+use ui::{Dating, use_locale};
 
 /// Events a page.
 pub(super) const PAGE: u32 = 100;
@@ -95,6 +95,12 @@ pub(super) fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -
         let seen = in_view.get();
         rows.with(|rows| rows.iter().take(seen.after).skip(seen.first).cloned().collect::<Vec<_>>())
     };
+    let locale = use_locale();
+    let class = move || match locale.dating(explore.window.range.get()) {
+        Dating::Clock => "rows",
+        Dating::Day => "rows dated",
+        Dating::Year => "rows dated yearly",
+    };
     let more_link = move || {
         next.get().map(|cursor| {
             let link = explore.link(|a| a.cursor = cursor);
@@ -112,7 +118,7 @@ pub(super) fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -
         })
     };
     view! {
-        <div class="rows" node_ref=place>
+        <div class=class node_ref=place>
             <div class="window" node_ref=inner>
                 <For each=shown key=|event| event.id let:event>
                     {row(event, marks, columns)}
@@ -157,7 +163,7 @@ fn row(event: Event, marks: Memo<Marks>, columns: Memo<Vec<String>>) -> AnyView 
         let fields = event.fields.clone();
         move || {
             let cell = |name: &String| {
-                let value = fields.get(name).map(shown_value);
+                let value = fields.get(name).map(ToString::to_string);
                 view! { <span class="cell mono clip">{value.unwrap_or_else(|| "–".to_owned())}</span> }
             };
             columns.with(|columns| columns.iter().map(cell).collect_view())
@@ -174,7 +180,7 @@ fn row(event: Event, marks: Memo<Marks>, columns: Memo<Vec<String>>) -> AnyView 
     view! {
         <a class=class href=link on:click=open aria-current=is_open data-row>
             <time datetime=time.to_string() title=move || locale.exact(time)>
-                {move || locale.clock_millis(time)}
+                {move || locale.dated(time, locale.dating(explore.window.range.get()))}
             </time>
             {level_tag(level)}
             <span class="soft clip">{source}</span>
@@ -185,16 +191,9 @@ fn row(event: Event, marks: Memo<Marks>, columns: Memo<Vec<String>>) -> AnyView 
     .into_any()
 }
 
-/// A value in little room.
-fn shown_value(value: &FieldValue) -> String {
-    match value {
-        FieldValue::Number(number) => domain::format::number(*number),
-        other => other.to_string(),
-    }
-}
-
 /// The first fields that are no columns, as `name=value`, up to about a line.
 fn inline_fields(event: &Event, columns: &[String]) -> String {
+    use std::fmt::Write;
     let mut out = String::new();
     for (name, value) in event.fields.iter().filter(|(name, _)| !columns.contains(name)) {
         if out.len() > 160 {
@@ -203,8 +202,7 @@ fn inline_fields(event: &Event, columns: &[String]) -> String {
         }
         out.push_str(name);
         out.push('=');
-        out.push_str(&shown_value(value));
-        out.push(' ');
+        _ = write!(out, "{value} ");
     }
     out
 }

@@ -49,7 +49,7 @@ pub(super) fn TopSources(board: RwSignal<Overview>) -> AnyView {
                         <tr>
                             <th>{t(T::name)}</th>
                             <th>{t(T::state)}</th>
-                            <th class="num">{t(T::events_s)}</th>
+                            <th class="num">{t(T::events_s_minute)}</th>
                             <th class="hide-s">{t(T::last_hour)}</th>
                             <th class="num">{t(T::last_seen)}</th>
                         </tr>

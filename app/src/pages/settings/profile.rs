@@ -5,9 +5,19 @@ use crate::call::{PostForm, Posted};
 use crate::frame::{LanguageForm, ThemeForm};
 use crate::server_fns::account::UPDATE_PROFILE;
 use crate::texts::{T, t};
+use domain::Role;
 use leptos::prelude::*;
 use ui::components::{ErrorState, Notice, Tone};
 use ui::use_locale;
+
+/// What a role is called.
+pub(super) fn role_text(role: Role) -> fn(T) -> &'static str {
+    match role {
+        Role::Viewer => T::role_viewer,
+        Role::Editor => T::role_editor,
+        Role::Owner => T::role_owner,
+    }
+}
 
 #[component]
 pub(super) fn Profile() -> AnyView {
@@ -24,7 +34,7 @@ pub(super) fn Profile() -> AnyView {
     });
     let user = session.me.with_untracked(|me| me.as_ref().and_then(|me| me.user.clone()));
     let (name, email) = user.map(|u| (u.name, u.email)).unwrap_or_default();
-    let role = session.me.with_untracked(|me| me.as_ref().map(|me| me.role.name()));
+    let role = session.me.with_untracked(|me| me.as_ref().map(|me| t(role_text(me.role))));
     let zone = use_locale().zone_name();
     let said = move || {
         update.value().map(Result::flatten).map(|result| match result {

@@ -77,7 +77,7 @@ fn Create(create: Posted<Answer<NewToken>>) -> AnyView {
         .collect_view();
     let roles = [Role::Viewer, Role::Editor, Role::Owner]
         .into_iter()
-        .map(|role| view! { <option value=role.name()>{role.name()}</option> })
+        .map(|role| view! { <option value=role.name()>{t(super::profile::role_text(role))}</option> })
         .collect_view();
     let kind = RwSignal::new(kind_name(TokenKind::Ingest).to_owned());
     let is_api = move || kind.with(|k| k == kind_name(TokenKind::Api));

@@ -9,7 +9,7 @@ use crate::texts::{T, t, texts};
 use domain::SourceKey;
 use domain::api::{SourceSummary, TokenInfo, TokenKind};
 use leptos::prelude::*;
-use ui::components::{ErrorState, Menu, Notice, Tone, skeleton};
+use ui::components::{ErrorState, Menu, Notice, Tone, area_text, skeleton};
 use ui::{Icon, icon, use_locale};
 
 #[component]
@@ -43,7 +43,7 @@ pub(super) fn Edit(source: SourceSummary) -> AnyView {
                 <div class="field">
                     <label for="s-attributes">{t(T::attributes)}</label>
                     <textarea class="input mono" id="s-attributes" name="attributes" rows="4">
-                        {attributes}
+                        {area_text(attributes)}
                     </textarea>
                     <span class="hint">{t(T::attributes_hint)}</span>
                 </div>

@@ -64,7 +64,12 @@ fn missing() -> AnyView {
 fn Board(detail: SourceDetail) -> AnyView {
     let session = use_session();
     let SourceDetail { source, latest, metrics } = detail;
-    let explore = address::explore(&with_filter("", "source", source.key.as_str()), "", "");
+    let window = crate::frame::use_window();
+    let q = with_filter("", "source", source.key.as_str());
+    let explore = move || {
+        let (from, to) = window.to_query();
+        address::explore(&q, &from, &to)
+    };
     let connect = address::with_query("/connect", [("source", source.key.as_str())]);
     let title = if source.name.is_empty() { source.key.to_string() } else { source.name.clone() };
     let may_write = session.may(Permission::WriteSources);

@@ -19,6 +19,7 @@ pub const MAX_PATTERN: usize = 128;
 
 /// What to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MaskingKind))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// 주민등록번호: six digits that are a plausible date of birth, a hyphen, a digit 1–4 and six more.
@@ -27,7 +28,7 @@ pub enum Kind {
     /// with `+` and 8 to 15 digits (ITU-T E.164).
     Phone,
     /// Payment cards: 13 to 19 digits that pass the Luhn check (ISO/IEC 7812-1), written together or in the card's
-    /// groups.
+    /// groups. Not those that begin with 1 (airlines' cards): so do times in nanoseconds, one in ten of which passes.
     Card,
     /// E-mail addresses: the usual part of RFC 5321's.
     Email,
@@ -39,6 +40,11 @@ pub enum Kind {
 impl Kind {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::KrRrn, Self::Phone, Self::Card, Self::Email, Self::Pattern];
+
+    /// Reads [`Kind::code`].
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
 
     /// Stable, for settings and counters.
     pub fn code(self) -> &'static str {
@@ -54,6 +60,7 @@ impl Kind {
 
 /// What to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MaskingAction))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Stars in place of characters, as many: of 주민등록번호 the date of birth stays, of telephones and cards the last
@@ -67,8 +74,22 @@ pub enum Action {
     Drop,
 }
 
+impl Action {
+    /// Reads the name that settings have for it: `mask`, `hash`, `drop`.
+    pub fn parse(code: &str) -> Option<Self> {
+        match code {
+            "mask" => Some(Self::Mask),
+            "hash" => Some(Self::Hash),
+            "drop" => Some(Self::Drop),
+            _ => None,
+        }
+    }
+}
+
 /// A rule as it is written in settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MaskingRule))]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What to look for.
     pub kind: Kind,
@@ -179,11 +200,16 @@ impl Rules {
         self.rules.is_empty()
     }
 
-    /// Whether a whole frame may be masked before it is read: what is found can stand only inside of strings, in JSON
-    /// as elsewhere, and what takes its place needs no escapes. Not so for cards, which may be numbers of JSON, and
+    /// Whether a frame without escapes in which nothing is found has nothing in its texts and numbers either, so that
+    /// one look is enough. Not so for cards, which may be numbers with a protocol's letter behind them (`4111…i`), and
     /// for patterns.
-    pub fn may_mask_frames(&self) -> bool {
+    pub fn frames_tell(&self) -> bool {
         !self.rules.iter().any(|rule| matches!(rule.kind, Kind::Card | Kind::Pattern))
+    }
+
+    /// Whether what is looked for may be a number: all digits.
+    pub fn in_numbers(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.kind, Kind::Card | Kind::Pattern))
     }
 
     /// A text as it may be stored, and what was found in it.

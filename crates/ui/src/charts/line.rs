@@ -107,6 +107,11 @@ pub fn LineChart(
 
 /// A line per run without gaps.
 fn fallback(values: &[Option<f64>]) -> impl IntoView + use<> {
+    runs(values).into_iter().map(|points| view! { <polyline points=points /> }).collect_view()
+}
+
+/// The points of each run without gaps, in a picture of 100 by 100.
+fn runs(values: &[Option<f64>]) -> Vec<String> {
     let known = || values.iter().flatten().copied();
     let (min, max) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
     let span = if max > min { max - min } else { 1.0 };
@@ -124,7 +129,13 @@ fn fallback(values: &[Option<f64>]) -> impl IntoView + use<> {
         }
     }
     runs.retain(|run| !run.is_empty());
-    runs.into_iter().map(|points| view! { <polyline points=points /> }).collect_view()
+    for run in &mut runs {
+        // A line of one point draws nothing, a line from it to itself a dot.
+        if run.matches(',').count() == 1 {
+            *run = run.repeat(2);
+        }
+    }
+    runs
 }
 
 /// The same as a table, drawn when opened; at most 200 rows, evenly taken.
@@ -179,5 +190,21 @@ fn table(data: Signal<LineData>) -> impl IntoView {
                     })
             }}
         </details>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::runs;
+
+    #[test]
+    fn a_value_without_neighbours_is_a_dot() {
+        let check = |values: &[Option<f64>], expect: &[&str]| assert_eq!(runs(values), expect);
+        check(&[], &[]);
+        check(&[None, Some(7.0), None], &["50.00,96.00 50.00,96.00 "]);
+        check(
+            &[Some(0.0), Some(1.0), None, Some(1.0)],
+            &["0.00,96.00 33.33,6.00 ", "100.00,6.00 100.00,6.00 "],
+        );
     }
 }

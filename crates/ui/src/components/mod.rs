@@ -1,5 +1,6 @@
 //! Components over the classes of `style/components`.
 
+mod area;
 mod code;
 mod menu;
 mod pill;
@@ -7,6 +8,7 @@ mod range;
 mod states;
 mod toast;
 
+pub use area::area_text;
 pub use code::{Code, CopyButton};
 pub use menu::Menu;
 pub use pill::{Tone, level_tag, pill};

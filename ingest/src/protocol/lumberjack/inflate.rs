@@ -7,8 +7,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 const PIECE: usize = 16 << 10;
 /// What zlib's state takes.
 const STATE: usize = 48 << 10;
-/// Bytes that a compressed frame may become, with those within it.
-const EXPANDED: u64 = 256 << 20;
+/// What a compressed frame may become, with those within it: bytes, and the price of each frame.
+pub const EXPANDED: u64 = 256 << 20;
+/// What it costs to begin a compressed frame, however small, in bytes inflated.
+pub const PRICE: u64 = 8 << 10;
 
 /// A compressed frame being read.
 #[derive(Debug)]
@@ -18,14 +20,39 @@ pub struct Layer {
     left: usize,
     /// Its zlib stream has ended.
     ended: bool,
+    /// A record was found in it, or in one within it.
+    pub fruitful: bool,
     /// Inflated, not yet read.
     pub out: BytesMut,
 }
 
+/// A state of zlib that has served: to make one anew takes longer than a small frame.
+#[derive(Debug)]
+pub struct Spare(Box<Decompress>);
+
+impl Spare {
+    /// Bytes of memory it takes.
+    pub fn held(&self) -> usize {
+        STATE
+    }
+}
+
 impl Layer {
     /// Of a frame with so many compressed bytes.
-    pub fn new(length: usize) -> Self {
-        Self { inflate: Box::new(Decompress::new(true)), left: length, ended: false, out: BytesMut::new() }
+    pub fn new(length: usize, spare: Option<Spare>) -> Self {
+        let inflate = match spare {
+            Some(Spare(mut used)) => {
+                used.reset(true);
+                used
+            }
+            None => Box::new(Decompress::new(true)),
+        };
+        Self { inflate, left: length, ended: false, fruitful: false, out: BytesMut::new() }
+    }
+
+    /// What may serve another frame.
+    pub fn into_spare(self) -> Spare {
+        Spare(self.inflate)
     }
 
     /// Bytes of memory it takes.
@@ -47,8 +74,9 @@ pub enum More {
     Broken(&'static str),
 }
 
-/// Inflates until the innermost layer has `need` bytes, or as far as the bytes below go.
-pub fn fill(layers: &mut [Layer], below: &mut BytesMut, need: usize, expanded: &mut u64) -> More {
+/// Inflates until the innermost layer has `need` bytes, or as far as the bytes below go. `expanded` counts what is
+/// inflated, up to `most`.
+pub fn fill(layers: &mut [Layer], below: &mut BytesMut, need: usize, expanded: &mut u64, most: u64) -> More {
     let Some((layer, outer)) = layers.split_last_mut() else { return More::Starved };
     loop {
         if layer.out.len() >= need {
@@ -63,7 +91,7 @@ pub fn fill(layers: &mut [Layer], below: &mut BytesMut, need: usize, expanded: &
         }
         let input = outer.last_mut().map_or(&mut *below, |layer| &mut layer.out);
         if input.is_empty() && layer.left > 0 {
-            match fill(outer, below, 1, expanded) {
+            match fill(outer, below, 1, expanded, most) {
                 More::Grew => continue,
                 More::Ended => return More::Broken("a compressed frame ends within another"),
                 other => return other,
@@ -85,7 +113,7 @@ pub fn fill(layers: &mut [Layer], below: &mut BytesMut, need: usize, expanded: &
         layer.left -= used;
         layer.out.extend_from_slice(&piece[..made]);
         *expanded += made as u64;
-        if *expanded > EXPANDED {
+        if *expanded > most {
             return More::Broken("a compressed frame becomes too large");
         }
         match status {

@@ -81,6 +81,8 @@ fn what_breaks_it_is_named() {
     short[2..6].copy_from_slice(&(cut as u32 - 6).to_be_bytes());
     check(&[window(1), short], "ends");
     check(&[window(1), compressed(b"2J\0\0")], "ends within a frame");
+    check(&[window(1), compressed(b"")], "without a record");
+    check(&[window(2), compressed(&[record(1, b"a"), compressed(b"")].concat())], "without a record");
     let deep = (0..LAYERS + 1).fold(record(1, b"a"), |inner, _| compressed(&inner));
     check(&[window(1), deep], "nested too deeply");
     let fits = (0..LAYERS).fold(record(1, b"a"), |inner, _| compressed(&inner));
@@ -96,6 +98,42 @@ fn a_bomb_takes_no_memory_and_ends() {
     let pieces: Vec<&[u8]> = bomb.chunks(8 << 10).collect();
     let got = talk(1 << 20, &pieces);
     assert!(got.last().unwrap().contains("too large"), "{got:?}");
+}
+
+#[test]
+fn it_is_others_turn_whatever_is_found() {
+    /// At most so many records are found before.
+    fn check(frames: Vec<u8>, most: u32) {
+        let mut reader = Reader::new(1 << 20);
+        let mut buffer = BytesMut::from(&[window(u32::MAX), frames].concat()[..]);
+        let (mut answers, mut found) = (BytesMut::new(), 0);
+        loop {
+            match reader.next(&mut buffer) {
+                Found::Record(_) => found += 1,
+                Found::Aside => break,
+                other => panic!("{other:?} after {found} records"),
+            }
+            reader.taken(&mut answers);
+        }
+        assert!(found <= most, "{found} records before");
+    }
+    // A blank record leaves nothing behind by which a session could tell how much it read.
+    check(compressed(&record(1, b"").repeat(300_000)), 110_000);
+    check(compressed(&record(1, b"a")).repeat(1_000), 200);
+}
+
+#[test]
+fn a_stranger_s_bytes_become_little() {
+    let zeros = |length: u32| {
+        let header = [record(1, b"")[..6].to_vec(), length.to_be_bytes().to_vec()].concat();
+        compressed(&[header, vec![0; length as usize]].concat())
+    };
+    let last = |frames: &[u8]| talk(1 << 10, &[frames]).pop().unwrap_or_default();
+    let (little, much) = (1 << 16, 8 << 20);
+    assert_eq!(last(&[window(1), zeros(little)].concat()), "ack 1");
+    assert!(last(&[window(1), zeros(much)].concat()).contains("too large"));
+    let known = [window(2), record(1, b"a"), zeros(much)].concat();
+    assert_eq!(last(&known), "ack 1", "the header of the window's last record says 1");
 }
 
 #[test]

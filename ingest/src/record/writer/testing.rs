@@ -3,10 +3,16 @@
 use super::*;
 use crate::protocol::Protocol;
 use crate::record::RecordError;
+use domain::masking::Rules;
 use serde_json::{Value, json};
 
 /// A writer for records of a tenant in Seoul.
 pub fn writer(limits: Limits, bound: Option<&str>) -> RecordWriter {
+    writer_by(services::ingest_access::Masking::default().rules, limits, bound)
+}
+
+/// As [`writer`], by other masking rules.
+pub fn writer_by(rules: Arc<Rules>, limits: Limits, bound: Option<&str>) -> RecordWriter {
     let home = Home {
         tenant: TenantId::new("t_test").unwrap(),
         class: "30d".into(),
@@ -16,7 +22,7 @@ pub fn writer(limits: Limits, bound: Option<&str>) -> RecordWriter {
         protocol: "test".into(),
     };
     let names = Arc::new(NameBudget::new(limits.names_per_day));
-    RecordWriter::new(limits, Zone::named("Asia/Seoul").unwrap(), true, home, names)
+    RecordWriter::new(limits, Zone::named("Asia/Seoul").unwrap(), rules, home, names)
 }
 
 /// The event a frame becomes, arrived on 2026-11-22T04:00:00Z, checked for what every event has.

@@ -4,6 +4,7 @@ use super::{LEAST_READ, Link};
 use crate::access::RefusalCode;
 use crate::budget::Share;
 use crate::facts::{self, Drop};
+use crate::protocol::Protocol;
 use crate::session::Step;
 use crate::tcp::farewell::note_refusal;
 use bytes::BytesMut;
@@ -22,7 +23,7 @@ impl Link {
         }
         // What is pending already has a share of its own.
         let weight = self.session.pending.weight() + share.bytes().saturating_sub(self.read_size);
-        let before = self.buffer.len();
+        let (before, read) = (self.buffer.len(), self.records());
         let step = self.session.read(&mut self.buffer, weight);
         self.backlog = step != Step::Drained;
         if self.ended && step == Step::Drained {
@@ -36,7 +37,11 @@ impl Link {
             let code = RefusalCode::IdentityChanged.code();
             note_refusal(&self.port, peer, self.session.protocol().name(), code, secret.as_deref()).await;
         }
-        let moved = self.buffer.len() < before;
+        let moved = match self.session.protocol() {
+            // Compressed bytes leave the buffer before a record is whole.
+            Protocol::Lumberjack => self.records() != read,
+            _ => self.buffer.len() < before,
+        };
         match step {
             Step::Drained | Step::Full => {}
             Step::Pause => tokio::task::yield_now().await,
@@ -56,6 +61,11 @@ impl Link {
             self.end_drain();
         }
         Ok(())
+    }
+
+    /// What changes with every record that a dialogue found: what is pending of it, or owed for a blank one.
+    fn records(&self) -> (u64, usize) {
+        (self.session.pending.lines, self.session.pending.answers.len())
     }
 
     /// Reads until the socket is empty or enough is there.

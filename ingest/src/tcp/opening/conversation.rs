@@ -7,6 +7,7 @@ use crate::protocol::{Framing, Protocol, lumberjack};
 use crate::session::{Session, Start};
 use crate::tcp::no_entry::{Answer, NoEntry};
 use bytes::BytesMut;
+use tokio::time::Instant;
 
 impl Door<'_> {
     /// RELP: `open` is answered, then the first record is waited for, since a credential may stand in it.
@@ -33,7 +34,10 @@ impl Door<'_> {
 
     /// Lumberjack: it has no opening but its first window.
     pub(super) async fn lumberjack(&mut self) -> Result<Entered, NoEntry> {
-        let reader = lumberjack::Reader::new(self.port.intake.limits.frame_bytes);
+        let mut reader = lumberjack::Reader::new(self.port.intake.limits.frame_bytes);
+        if self.known.is_some() {
+            reader.admit();
+        }
         self.converse(Protocol::Lumberjack, Dialogue::Lumberjack(reader)).await
     }
 
@@ -68,7 +72,13 @@ impl Door<'_> {
             self.say(&answers.split()).await?;
             match found {
                 Found::Record(_) | Found::Oversized(_) => return Ok(found),
-                Found::Aside => tokio::task::yield_now().await,
+                Found::Aside => {
+                    if protocol == Protocol::Lumberjack {
+                        self.cover(protocol, dialogue.held()).map_err(|busy| busy.told(told))?;
+                        self.in_time(protocol).map_err(|late| late.told(told))?;
+                    }
+                    tokio::task::yield_now().await;
+                }
                 Found::Closed => return Err(NoEntry::Gone.told(told)),
                 Found::Broken(error) => {
                     let bad = NoEntry::other("framing", error.to_string(), protocol.name());
@@ -80,6 +90,23 @@ impl Door<'_> {
                     self.fill().await.map_err(|late| late.told(told))?;
                 }
             }
+        }
+    }
+}
+
+impl Door<'_> {
+    /// Whether the opening may go on: its deadline holds where nothing is waited for too, while a little that came becomes
+    /// much.
+    fn in_time(&self, protocol: Protocol) -> Result<(), NoEntry> {
+        if self.port.stop.is_cancelled() {
+            return Err(NoEntry::Gone);
+        }
+        match self.started {
+            Some(at) if Instant::now() >= at + self.port.config.handshake => {
+                let message = "No record was found in time in what the connection sent.";
+                Err(NoEntry::other("handshake_timeout", message, protocol.name()))
+            }
+            _ => Ok(()),
         }
     }
 }

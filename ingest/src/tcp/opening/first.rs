@@ -5,7 +5,7 @@ use crate::protocol::frame::{Cut, Framer};
 use crate::protocol::{Framing, Protocol};
 use crate::session::Session;
 use crate::tcp::no_entry::NoEntry;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 impl Door<'_> {
     pub(super) async fn unacknowledged(
@@ -23,11 +23,14 @@ impl Door<'_> {
         Ok(Entered { session, hold: None, greeting: BytesMut::new() })
     }
 
-    /// The credential that the first record shows. Waits for the record; takes nothing off the buffer.
+    /// The credential that the first record shows. Waits for the record; takes nothing off the buffer but blank lines.
     async fn first_token(&mut self, protocol: Protocol, framing: Framing) -> Result<Option<String>, NoEntry> {
         let limit = self.port.intake.limits.frame_bytes;
         self.awaits_record = true;
         loop {
+            if framing == Framing::Newline {
+                drop_blank_lines(&mut self.buffer);
+            }
             match first_frame(&self.buffer, framing, limit, self.ended) {
                 First::Frame(frame) => {
                     let protocol = if protocol == Protocol::Ndjson && framing == Framing::NewlineOrNul {
@@ -48,6 +51,15 @@ impl Door<'_> {
             self.cover(protocol, 0)?;
             self.fill().await?;
         }
+    }
+}
+
+/// They say nothing, and would be looked through again with every byte that comes.
+fn drop_blank_lines(buffer: &mut BytesMut) {
+    while let Some(end) = memchr::memchr(b'\n', buffer)
+        && buffer[..end].iter().all(u8::is_ascii_whitespace)
+    {
+        buffer.advance(end + 1);
     }
 }
 
@@ -77,5 +89,24 @@ fn first_frame(buffer: &[u8], framing: Framing, limit: usize, ended: bool) -> Fi
             }
             Cut::Used(_) | Cut::Oversized(..) | Cut::Broken(_) => return First::None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_lines_before_the_first_record_go() {
+        fn check(bytes: &str, left: &str) {
+            let mut buffer = BytesMut::from(bytes);
+            drop_blank_lines(&mut buffer);
+            assert_eq!(buffer, left.as_bytes(), "{bytes:?}");
+        }
+        check("", "");
+        check("\n\r\n \t\nhot", "hot");
+        check("hot\n\n", "hot\n\n");
+        check("\n  hot\n", "  hot\n");
+        check("  ", "  ");
     }
 }

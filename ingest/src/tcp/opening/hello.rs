@@ -10,7 +10,6 @@ use crate::streams::{Hold, Owner, StreamKey};
 use crate::tcp::no_entry::NoEntry;
 use bytes::BytesMut;
 use domain::SourceKey;
-use std::sync::Arc;
 
 impl Door<'_> {
     pub(super) async fn hello(&mut self) -> Result<Entered, NoEntry> {
@@ -45,7 +44,9 @@ impl Door<'_> {
     }
 
     /// Where a stream goes on: the highest of what the client got, what the processor has, what this process made
-    /// durable. Where records name their own sources only the first and last are known to have no gaps.
+    /// durable. The client's word counts, since the processor may still be behind it; streams are told apart by who sends
+    /// them, so that it moves nobody else's. Where records name their own sources only the first and last are known to
+    /// have no gaps.
     async fn resume(
         &self,
         identity: &Identity,
@@ -56,20 +57,22 @@ impl Door<'_> {
         let tenant = &identity.tenant.key;
         let owner = match (&identity.source, source, identity.token) {
             (Some(bound), _, _) => Owner::Bound(bound.clone()),
-            (None, Some(named), _) => Owner::Source(named.clone()),
+            (None, Some(named), token) => Owner::Named { source: named.clone(), token },
             (None, None, 0) => Owner::Peer(self.peer),
             (None, None, token) => Owner::Token(token),
         };
-        let name = owner.stored_name(stream);
-        let processed = match &owner {
-            Owner::Bound(source) | Owner::Source(source) => {
+        let processed = match owner.source() {
+            Some(source) => {
+                // The names of streams of one source are the same in every life.
+                let name = owner.stored_name(stream, "");
                 let position = self.port.intake.positions.position(tenant, source, &name).await;
                 position.map_err(|_| NoEntry::code(RefusalCode::Unavailable, "qgx", None))?
             }
-            Owner::Token(_) | Owner::Peer(_) => 0,
+            None => 0,
         };
-        let key = StreamKey { tenant: tenant.clone(), owner, stream: Arc::clone(&name) };
+        let key = StreamKey { tenant: tenant.clone(), owner: owner.clone(), stream: stream.into() };
         let hold = self.port.intake.streams.take(key);
+        let name = owner.stored_name(stream, &hold.life);
         let last_seq = acked.max(processed).max(hold.durable);
         Ok((Stream { name, last_seq, resumable: true }, hold))
     }
