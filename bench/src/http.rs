@@ -15,10 +15,29 @@ pub fn request(port: u16, head: &str, headers: &str, body: &str) -> anyhow::Resu
     )?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let text = String::from_utf8_lossy(&answer);
-    let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let end = memchr::memmem::find(&answer, b"\r\n\r\n").context("no HTTP answer")?;
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no HTTP status")?;
-    Ok((status, body.to_owned()))
+    let mut body = answer.split_off(end + 4);
+    if head.contains("transfer-encoding: chunked") {
+        body = whole(&body).context("a broken chunk")?;
+    }
+    Ok((status, String::from_utf8(body)?))
+}
+
+/// The chunks of a body, put together (RFC 9112, section 7.1).
+fn whole(mut chunked: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = memchr::memmem::find(chunked, b"\r\n")?;
+        let size = std::str::from_utf8(&chunked[..line]).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(chunked.get(line + 2..line + 2 + size)?);
+        chunked = chunked.get(line + 4 + size..)?;
+    }
 }
 
 /// The JSON value of a GET with a bearer token.
@@ -28,13 +47,5 @@ pub fn get_json(port: u16, path: &str, token: &str) -> anyhow::Result<serde_json
     if status != 200 {
         bail!("GET {path}: {status} {body}");
     }
-    // A chunked body has its JSON between the size lines.
-    let start = body.find('{').context("no JSON")?;
-    let end = body.rfind('}').context("no JSON")?;
-    let json: String = body[start..=end].to_owned();
-    serde_json::from_str(&json).or_else(|_| {
-        let joined: String =
-            body.split("\r\n").enumerate().filter(|(i, _)| i % 2 == 1).map(|(_, l)| l).collect();
-        serde_json::from_str(&joined).context("the answer is no JSON")
-    })
+    serde_json::from_str(&body).context("the answer is no JSON")
 }
