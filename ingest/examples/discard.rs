@@ -113,6 +113,9 @@ impl StreamPositions for Fresh {
     async fn position(&self, _: &TenantId, _: &SourceKey, _: &str) -> Result<u64, Unknown> {
         Ok(0)
     }
+    async fn durable(&self, _: &TenantId, _: &SourceKey, _: &str) -> Result<u64, Unknown> {
+        Ok(0)
+    }
 }
 
 /// User and system CPU seconds of this process, from `/proc/self/stat` (proc(5)), where there is one.

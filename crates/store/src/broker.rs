@@ -60,15 +60,20 @@ pub struct Route {
 }
 
 impl Route {
-    /// The partition among `count`: FNV-1a of the key, so that one source stays in order.
+    /// The partition among `count`.
     pub fn partition(&self, count: u32) -> Partition {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in self.tenant.as_str().bytes().chain([b'/']).chain(self.source.as_str().bytes()) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        // The high half is better mixed than the low bits of FNV.
-        u32::try_from((hash >> 32) % u64::from(count.max(1))).unwrap_or(0)
+        partition_of(&self.tenant, &self.source, count)
     }
+}
+
+/// A source's partition among `count`: FNV-1a of the key, so that one source stays in order.
+pub fn partition_of(tenant: &TenantId, source: &SourceKey, count: u32) -> Partition {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in tenant.as_str().bytes().chain([b'/']).chain(source.as_str().bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    // The high half is better mixed than the low bits of FNV.
+    u32::try_from((hash >> 32) % u64::from(count.max(1))).unwrap_or(0)
 }
 
 /// What makes a re-send recognisable.

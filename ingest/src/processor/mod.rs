@@ -29,7 +29,7 @@ mod sinks;
 mod summary;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 
 pub use handle::ProcessorHandle;

@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::http::tls::Certificate;
 use anyhow::{Context, Result};
-use ingest::access::SqlStreams;
+use ingest::access::StoredStreams;
 use ingest::processor::{Deps, Processor, ProcessorConfig, ProcessorHandle};
 use ingest::record::Limits;
 use ingest::{Intake, IntakeConfig, TcpConfig, TcpIngest};
@@ -45,7 +45,7 @@ impl Pipeline {
         let intake = Intake::new(
             stores.broker.clone(),
             Arc::new(services.clone()),
-            Arc::new(SqlStreams(stores.sql.clone())),
+            Arc::new(StoredStreams { sql: stores.sql.clone(), broker: stores.broker.clone() }),
             IntakeConfig { limits, budget_bytes: config.ingestion.memory, ..IntakeConfig::default() },
         );
         let tcp_config = TcpConfig {

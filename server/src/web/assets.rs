@@ -48,12 +48,13 @@ fn read_head() -> String {
         .unwrap_or_default()
 }
 
-/// Whether the bundler put a hash into the name, so that the content never changes: `app-1f2e3d4c5b6a7988_bg.wasm`.
+/// Whether the bundlers put a hash into the name, so that the content never changes: 16 hexadecimal digits
+/// (`app-1f2e3d4c5b6a7988_bg.wasm`), or esbuild's 8 of base 32 (`style-ETZQFKSM.css`), which may well be letters alone.
 fn is_hashed(name: &str) -> bool {
-    let is_hash = |part: &str| {
-        part.len() >= 8
-            && part.bytes().all(|b| b.is_ascii_alphanumeric())
-            && part.bytes().any(|b| b.is_ascii_digit())
+    let is_hash = |part: &str| match part.len() {
+        16 => part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+        8 => part.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7')),
+        _ => false,
     };
     name.rsplit('/').next().unwrap_or(name).split(['-', '_', '.']).skip(1).any(is_hash)
 }
@@ -136,6 +137,8 @@ mod tests {
         check("app-1f2e3d4c5b6a7988_bg.wasm", true);
         check("app-1f2e3d4c5b6a7988.js", true);
         check("app-QX7Y2ZAB.css", true);
+        check("style-ETZQFKSM.css", true);
+        check("style-settings.css", false);
         check("icon.svg", false);
         check("manifest.webmanifest", false);
         check("icons/apple-touch-icon.png", false);

@@ -65,7 +65,13 @@ impl Door<'_> {
             Some(source) => {
                 // The names of streams of one source are the same in every life.
                 let name = owner.stored_name(stream, "");
-                let position = self.port.intake.positions.position(tenant, source, &name).await;
+                let positions = &self.port.intake.positions;
+                // Without its word, what another life of this process made durable must be found: numbers given anew
+                // would be taken for old ones.
+                let position = match acked {
+                    0 => positions.durable(tenant, source, &name).await,
+                    _ => positions.position(tenant, source, &name).await,
+                };
                 position.map_err(|_| NoEntry::code(RefusalCode::Unavailable, "qgx", None))?
             }
             None => 0,
