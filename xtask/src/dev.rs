@@ -21,6 +21,7 @@ pub fn run(serve: &[String]) -> anyhow::Result<()> {
     }
     let mut running: Option<Child> = None;
     loop {
+        let built = newest();
         match build() {
             Ok(()) => {
                 stop(running.take())?;
@@ -28,13 +29,21 @@ pub fn run(serve: &[String]) -> anyhow::Result<()> {
             }
             Err(error) => eprintln!("error: {error:#} (the last good build goes on running)"),
         }
-        // What changed while building is built at once; otherwise wait for the next change.
-        if changes.recv().is_err() {
-            return stop(running.take());
+        // What changed while building is built at once; otherwise wait for the next change. A file that was only read is
+        // told of too.
+        while newest() == built {
+            if changes.recv().is_err() {
+                return stop(running.take());
+            }
+            while changes.try_recv().is_ok() {}
         }
-        while changes.try_recv().is_ok() {}
         println!("── a source changed");
     }
+}
+
+/// When the last of the sources changed.
+fn newest() -> Option<std::time::SystemTime> {
+    WATCHED.iter().filter_map(|part| web::newest(&root().join(part))).max()
 }
 
 fn build() -> anyhow::Result<()> {
@@ -43,7 +52,7 @@ fn build() -> anyhow::Result<()> {
 }
 
 fn start(serve: &[String]) -> anyhow::Result<Child> {
-    Run::new(target_dir().join("debug/qgx")).args(["serve", "--data-dir", "data"]).args(serve).spawn()
+    crate::serving(&target_dir().join("debug/qgx"), serve).spawn()
 }
 
 /// Asks the server to stop by SIGTERM, so that it drains as in production.

@@ -90,11 +90,16 @@ fn build() -> anyhow::Result<std::path::PathBuf> {
 }
 
 fn run(serve: &[String]) -> anyhow::Result<()> {
-    let binary = build()?;
-    let mut command = process::Run::new(&binary);
+    serving(&build()?, serve).foreground()
+}
+
+/// `qgx serve`, in the folder `data` where nobody names another.
+fn serving(binary: &std::path::Path, serve: &[String]) -> process::Run {
+    let mut command = process::Run::new(binary);
     command.arg("serve");
     if !serve.iter().any(|arg| arg.starts_with("--data-dir")) {
         command.args(["--data-dir", "data"]);
     }
-    command.args(serve).foreground()
+    command.args(serve);
+    command
 }

@@ -60,7 +60,8 @@ fn fresh(dist: &Path) -> bool {
         .all(|part| newest(&root().join(part)).is_some_and(|changed| changed < built))
 }
 
-fn newest(path: &Path) -> Option<std::time::SystemTime> {
+/// When a file, or the last of a folder's, changed.
+pub fn newest(path: &Path) -> Option<std::time::SystemTime> {
     let meta = std::fs::metadata(path).ok()?;
     if meta.is_file() {
         return meta.modified().ok();
