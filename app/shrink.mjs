@@ -201,7 +201,7 @@ export function shrink(from, to) {
 /// Gives a file a name by its content, in the page too.
 function renamed(dir, html, name, content) {
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 16);
-  const fresh = name.replace(/-[0-9a-f]{16}/, `-${hash}`);
+  const fresh = name.replace(/-[0-9a-f]{1,16}/, `-${hash}`);
   rmSync(join(dir, name));
   writeFileSync(join(dir, fresh), content);
   return html.replaceAll(name, fresh);
@@ -210,8 +210,9 @@ function renamed(dir, html, name, content) {
 /// Makes the client in a folder small, and names it anew in its index.html.
 export function makeSmall(dir) {
   const files = readdirSync(dir);
-  const wasm = files.find((name) => /^app-[0-9a-f]{16}_bg\.wasm$/.test(name));
-  const glue = files.find((name) => /^app-[0-9a-f]{16}\.js$/.test(name));
+  // Trunk writes its hash without the zeros it begins with.
+  const wasm = files.find((name) => /^app-[0-9a-f]{1,16}_bg\.wasm$/.test(name));
+  const glue = files.find((name) => /^app-[0-9a-f]{1,16}\.js$/.test(name));
   if (!wasm || !glue) throw new Error(`no client in ${dir}`);
   const small = join(dir, `${wasm}.small`);
   const before = readFileSync(join(dir, wasm)).length;

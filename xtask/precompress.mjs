@@ -15,6 +15,8 @@ for (const name of readdirSync(dir, { recursive: true })) {
       [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
       [constants.BROTLI_PARAM_SIZE_HINT]: body.length,
       [constants.BROTLI_PARAM_LGWIN]: 24,
+      // Distances in a table of eights, as far as they go: 0.3 % less of a WASM, and more of a text.
+      [constants.BROTLI_PARAM_NPOSTFIX]: name.endsWith(".wasm") ? 3 : 0,
     },
   });
   writeFileSync(`${path}.br`, packed);

@@ -15,6 +15,7 @@ use std::marker::PhantomData;
 #[cfg(feature = "ssr")]
 use std::pin::Pin;
 use std::sync::Arc;
+use wasm_bindgen::JsCast;
 
 /// The JSON of an answer, not read yet.
 pub(crate) type Unread = Answer<Arc<str>>;
@@ -253,6 +254,15 @@ impl<V: DeserializeOwned + 'static> Posted<V> {
         self.submission.answer.get()?.err()
     }
 
+    /// Sends the form that the event is in, as it stands.
+    pub(crate) fn send(&self, event: &leptos::ev::Event) {
+        let field = event.target().map(JsCast::unchecked_into::<web_sys::Element>);
+        let form = field.and_then(|field| field.closest("form").ok().flatten());
+        if let Some(body) = form.and_then(|form| form_body(form.into(), None)) {
+            self.submission.send(body);
+        }
+    }
+
     /// How many were answered.
     pub(crate) fn turn(&self) -> usize {
         self.submission.turn.get()
@@ -293,17 +303,22 @@ impl Submission {
         if event.default_prevented() {
             return;
         }
-        if let Some(body) = event.target().and_then(|form| form_body(form.into())) {
+        let button = event.submitter();
+        if let Some(body) = event.target().and_then(|form| form_body(form.into(), button.as_ref())) {
             event.prevent_default();
             self.send(body);
         }
     }
 }
 
-/// The fields of a form as it would send them itself (`application/x-www-form-urlencoded`).
-fn form_body(form: wasm_bindgen::JsValue) -> Option<String> {
+/// The fields of a form, and of the button it is sent by, as it would send them itself
+/// (`application/x-www-form-urlencoded`).
+fn form_body(form: wasm_bindgen::JsValue, button: Option<&web_sys::HtmlElement>) -> Option<String> {
     let data = web_sys::FormData::new_with_form(&form.into()).ok()?;
     let fields = web_sys::UrlSearchParams::new_with_str_sequence_sequence(&data).ok()?;
+    if let Some((button, name)) = button.and_then(|button| Some((button, button.get_attribute("name")?))) {
+        fields.append(&name, &button.get_attribute("value").unwrap_or_default());
+    }
     Some(fields.to_string().into())
 }
 

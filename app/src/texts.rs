@@ -89,6 +89,8 @@ ui::texts! {
     no_notable => "경고가 없습니다", "No warnings";
     no_notable_body => "warn 이상의 이벤트가 들어오면 바로 보입니다.", "Events of level warn and above show up at once.";
 
+    unplaced(count: &str) => "새 소스가 하루 한도를 넘어, {count}건을 토큰의 소스에 저장했습니다.", "More new sources than a day may have: {count} events are kept under their token's source.";
+
     // Explore
     search => "검색", "Search";
     query => "검색식", "Query";
@@ -122,6 +124,9 @@ ui::texts! {
     columns => "열", "Columns";
     export => "내보내기", "Export";
     copy_link => "링크 복사", "Copy link";
+    when => "시각", "Time";
+    remove_column(name: &str) => "{name} 열 빼기", "Remove the column {name}";
+    nearest(day: &str) => "가장 가까운 데이터: {day} 보기", "Nearest data: show {day}";
     live_tail => "실시간", "Live tail";
     outside(count: &str, span: &str) => "방금 도착한 이벤트 {count}건은 이 시간 범위 밖에 있습니다 ({span}).", "{count} events that just arrived lie outside this window ({span}).";
     show_them => "그 범위 보기", "Show them";
@@ -180,6 +185,8 @@ ui::texts! {
     chart_of(metric: &str) => "{metric} 추이", "{metric} over time";
     least(value: &str, at: &str) => "최소 {value} · {at}", "Least {value} · {at}";
     greatest(value: &str, at: &str) => "최대 {value} · {at}", "Greatest {value} · {at}";
+    lowest => "최소", "Least";
+    highest => "최대", "Greatest";
     no_values => "이 범위에 값이 없습니다", "No values in this window";
     no_values_body => "시간 범위를 넓혀 보세요.", "Widen the time range.";
     no_source_events_body => "이 시간 범위에는 이 소스의 이벤트가 없습니다.", "This source sent nothing within the window.";
@@ -260,6 +267,8 @@ ui::texts! {
     r_connections_do => "연결을 다시 쓰거나, 쓰지 않는 연결을 닫으세요.", "Use connections again, or close those not in use.";
     r_quota => "한도를 넘었습니다", "Over the quota";
     r_quota_do => "보내는 양을 줄이거나 한도를 올려 달라고 하세요.", "Send less, or ask for a higher quota.";
+    r_sources => "새 소스가 하루 한도를 넘었습니다", "More new sources than a day may have";
+    r_sources_do => "레코드는 토큰의 소스에 저장됩니다. source에 매번 다른 값을 넣고 있지 않은지 확인하세요.", "The records are kept under the token's source. Check whether source has another value each time.";
     r_suspended => "테넌트가 정지되어 있습니다", "The tenant is suspended";
     r_suspended_do => "운영자에게 문의하세요.", "Ask the operator.";
     r_relp => "RELP 대화가 규칙에 맞지 않습니다", "The RELP session breaks the rules";
@@ -310,6 +319,26 @@ ui::texts! {
     revoked => "폐기됨", "Revoked";
     expired => "만료됨", "Expired";
     valid => "유효", "Valid";
+    masking => "마스킹", "Masking";
+    masking_note => "들어오는 데이터에서 저장하기 전에 가립니다.", "Hidden in arriving data before anything is stored.";
+    no_masking => "마스킹 규칙이 없습니다", "No masking rules";
+    no_masking_body => "받은 그대로 저장됩니다.", "Data is stored as it comes.";
+    m_rrn => "주민등록번호", "Korean resident number";
+    m_phone => "전화번호", "Telephone number";
+    m_card => "카드 번호", "Card number";
+    m_email => "이메일 주소", "E-mail address";
+    m_pattern => "내 패턴", "Own pattern";
+    m_own => "패턴", "Pattern";
+    m_pattern_hint => "#은 숫자, @는 글자, 나머지는 그대로", "# is a digit, @ a letter, anything else itself";
+    m_kind => "무엇을", "What";
+    m_action => "어떻게", "How";
+    m_mask => "별표로 가리기", "Stars";
+    m_hash => "해시로 바꾸기", "Hash";
+    m_drop => "지우기", "Remove";
+    m_add => "규칙 추가", "Add a rule";
+    m_remove => "빼기", "Take away";
+    m_try => "시험해 보기", "Try it";
+    m_stored => "저장될 내용", "What would be stored";
     until(at: &str) => "{at}까지", "until {at}";
 }
 

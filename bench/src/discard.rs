@@ -77,17 +77,8 @@ fn load_and_read(name: &str, child: &Child, port: u16, block: &[u8], blocks: u64
     }
     drop(stream);
     // What stands in the socket buffer is still to be parsed: done is when its CPU time no longer moves.
-    let mut last = process::cpu_seconds(child.id())?;
-    loop {
-        process::pause(Duration::from_millis(400));
-        let now = process::cpu_seconds(child.id())?;
-        if now - last < 0.011 {
-            break;
-        }
-        last = now;
-    }
+    let cpu = process::settled_cpu_seconds(child.id())? - before;
     let events = (blocks * BLOCK) as f64;
-    let cpu = process::cpu_seconds(child.id())? - before;
     let (_, peak) = process::memory_mib(child.id())?;
     let per_million = cpu / events * 1e6;
     println!(

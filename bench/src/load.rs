@@ -62,7 +62,20 @@ pub fn paced(
     first: u64,
     line: impl Fn(u64, &mut Vec<u8>),
 ) -> anyhow::Result<u64> {
+    paced_after("", port, rate, time, first, line)
+}
+
+/// As [`paced`], on a connection that says something first.
+pub fn paced_after(
+    greeting: &str,
+    port: u16,
+    rate: u64,
+    time: Duration,
+    first: u64,
+    line: impl Fn(u64, &mut Vec<u8>),
+) -> anyhow::Result<u64> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(greeting.as_bytes())?;
     let start = Instant::now();
     let (mut sent, mut buffer) = (0, Vec::new());
     while start.elapsed() < time {

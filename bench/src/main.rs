@@ -6,8 +6,10 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool talks on the terminal")]
 
 mod discard;
+mod engines;
 mod http;
 mod idle;
+mod kafka;
 mod load;
 mod process;
 mod report;
@@ -64,6 +66,10 @@ enum What {
         #[arg(long, default_value_t = 10_000)]
         rate: u64,
     },
+    /// TCP to Kafka, acknowledged by all: events per CPU-second and peak RSS, beside Netty and rsyslog.
+    Kafka(kafka::KafkaArgs),
+    /// Kafka to OpenSearch and SQL: CPU an event, a backlog worked off, memory of each role.
+    Engines(engines::EnginesArgs),
     /// Idle memory and start to ready.
     Idle,
     /// Page and read p50/p99 over a filled index.
@@ -84,6 +90,8 @@ fn main() -> anyhow::Result<()> {
         What::Synced { seconds, connections, window } => synced::run(seconds, connections, window),
         What::Sustained { seconds, rate } => sustained::run(seconds, rate),
         What::Visible { seconds, rate } => visible::run(seconds, rate),
+        What::Kafka(args) => kafka::run(&args),
+        What::Engines(args) => engines::run(&args),
         What::Idle => idle::run(),
         What::Web { requests, millions } => web::run(requests, millions),
     }

@@ -31,3 +31,22 @@ pub fn times(what: &str, mut millis: Vec<f64>) {
         millis.len()
     );
 }
+
+/// Prints which threads took how much of an event, those that took little together; `cpu` is what all took, with those
+/// that ended meanwhile.
+pub fn threads(what: &str, threads: &[(String, f64)], cpu: f64, events: u64) {
+    const SHOWN: usize = 8;
+    let micros = |cpu: f64| cpu * 1e6 / events as f64;
+    let shown: Vec<_> = threads
+        .iter()
+        .take(SHOWN)
+        .filter(|(_, cpu)| *cpu > 0.0)
+        .map(|(name, cpu)| format!("{name} {:.2}", micros(*cpu)))
+        .collect();
+    let told: f64 = threads.iter().take(SHOWN).map(|(_, cpu)| *cpu).sum();
+    println!(
+        "{what}, µs an event by thread: {}; others, and those that ended, {:.2}",
+        shown.join(", "),
+        micros((cpu - told).max(0.0))
+    );
+}

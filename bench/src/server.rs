@@ -37,7 +37,7 @@ impl Server {
     /// Starts on a data folder; answers how long it took to be ready.
     pub fn start_on(data: &Path) -> anyhow::Result<(Self, Duration)> {
         let start = Instant::now();
-        let mut child = Command::new(binary()?)
+        let child = Command::new(binary()?)
             .args(["serve", "--no-self-monitor", "--port-offset", &OFFSET.to_string(), "--data-dir"])
             .arg(data)
             .env("QGX_OWNER_EMAIL", "owner@example.com")
@@ -50,9 +50,11 @@ impl Server {
             .env("QGX_LOG_LEVEL", "warn")
             .spawn()
             .context("qgx cannot be started")?;
+        // From here on it is killed when this returns early.
+        let mut server = Self { child, data: data.to_owned(), _temporary: None };
         let mut ended = None;
         process::wait_for("ready", Duration::from_secs(60), || {
-            ended = child.try_wait().ok().flatten();
+            ended = server.child.try_wait().ok().flatten();
             ended.is_some()
                 || http::request(31_100 + OFFSET, "GET /readyz", "", "")
                     .is_ok_and(|(status, _)| status == 200)
@@ -60,7 +62,7 @@ impl Server {
         if let Some(status) = ended {
             anyhow::bail!("qgx ended with {status}; start it by hand to see why");
         }
-        Ok((Self { child, data: data.to_owned(), _temporary: None }, start.elapsed()))
+        Ok((server, start.elapsed()))
     }
 
     /// Its process id.

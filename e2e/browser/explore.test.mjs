@@ -255,8 +255,53 @@ describe("exploring events", () => {
       await page.getByRole("link", { name: words.showThem }).click();
       await explore.hitsAre(old.length);
       await explore.every("a museum piece", (row) => row.source === "museum");
+      await page.getByText(words.outside("")).waitFor({ state: "detached" });
+      // Nor is what comes in now a matter of a window of then, which somebody chose.
+      await explore.search("");
+      await explore.hitsAre(old.length);
+      assert.equal(await page.locator(".results .notice").count(), 0);
     });
   });
+
+  for (const lang of ["ko", "en"]) {
+    test(`an empty window says where the nearest data lies (${lang})`, async () => {
+      await site.visit({ lang }, async ({ page, words }) => {
+        const old = Array.from({ length: 3 }, (_, i) => ({ ts: `2013-12-16T17:${20 + i}:00+09:00`, source: `attic-${lang}`, message: `옛 기록 ${i}` }));
+        await sendEvents(site.server.ingest, old);
+        await site.server.counted(`source:attic-${lang}`, old.length);
+        const explore = new ExplorePage(page, words);
+        await explore.open(`/explore?q=source%3Aattic-${lang}&from=2014-03-01T00:00:00Z&to=2014-03-02T00:00:00Z`);
+        await page.getByRole("link", { name: words.nearest(words.museumDay) }).click();
+        await addressed(page, "the day in Seoul", (url) => Date.parse(url.searchParams.get("from")) === Date.parse("2013-12-16T00:00:00+09:00"));
+        await explore.hitsAre(old.length);
+        await explore.open("/explore?q=source%3Anobody");
+        await page.getByText(words.noEvents).waitFor();
+        await page.waitForLoadState("networkidle").catch(() => {});
+        assert.equal(await page.getByRole("link", { name: words.nearest("") }).count(), 0, "nothing matches anywhere");
+      });
+    });
+
+    test(`added columns have headings, and go by pointer and by keyboard (${lang})`, async () => {
+      await site.visit({ lang }, async ({ page, words }) => {
+        const explore = new ExplorePage(page, words);
+        await explore.open("/explore?q=source%3Aweb-*&from=now-1h&to=now&cols=status,duration_ms,client");
+        const heads = page.locator(".heads .cell");
+        assert.deepEqual(await heads.allInnerTexts(), ["status", "duration_ms", "client"]);
+        const [head, cell] = await Promise.all([heads.nth(1), explore.rows.first().locator(".cell").nth(1)].map((at) => at.boundingBox()));
+        assert.ok(Math.abs(head.x - cell.x) < 1 && Math.abs(head.width - cell.width) < 1, `a heading stands over its column: ${head.x} ${cell.x}`);
+        await page.getByRole("link", { name: words.removeColumn("duration_ms") }).click();
+        await addressed(page, "two columns", (url) => url.searchParams.get("cols") === "status,client");
+        await soon("two headings", async () => (await heads.count()) === 2);
+        await page.getByRole("link", { name: words.removeColumn("status") }).focus();
+        await page.keyboard.press("Enter");
+        await addressed(page, "a column", (url) => url.searchParams.get("cols") === "client");
+        await page.getByRole("link", { name: words.removeColumn("client") }).focus();
+        await page.keyboard.press("Enter");
+        await heads.first().waitFor({ state: "detached" });
+        assert.equal(parameter(page, "cols"), null);
+      });
+    });
+  }
 
   test("a long list keeps few rows in the document and loads on as one scrolls", async () => {
     await site.visit({}, async ({ page, words }) => {

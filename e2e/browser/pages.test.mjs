@@ -50,6 +50,10 @@ const PAGES = [
     await new ExplorePage(page, words).open("/explore?q=unheard-of");
     await page.getByText(words.noEvents).waitFor();
   }],
+  ["explore-elsewhere", async ({ page, words }) => {
+    await new ExplorePage(page, words).open("/explore?from=2014-03-01T00:00:00Z&to=2014-03-02T00:00:00Z");
+    await page.locator(".empty .btn.primary").waitFor();
+  }],
   ["explore-completion", async ({ page, words }) => {
     const explore = new ExplorePage(page, words);
     await explore.open(`/explore?${HOUR}`);
@@ -86,6 +90,12 @@ const PAGES = [
   ["tokens", async ({ page }) => {
     await open(page, "/settings/tokens");
     await page.locator("table").waitFor();
+  }],
+  ["masking", async ({ page }) => {
+    await open(page, "/settings/masking");
+    await page.locator(".mask").first().waitFor();
+    await page.locator("#m-text").fill("900101-1234567 010-1234-5678");
+    await soon("a text masked", async () => (await page.locator("output").innerText()).includes("*"));
   }],
   ["menu", async ({ page }) => {
     await open(page, "/sources");

@@ -1,7 +1,8 @@
 // What people settle, on a desktop in Korean: profile, sessions, tokens.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { Site, alive, open, signIn, soon } from "../support/browser.mjs";
+import { Site, alive, checkAccess, checkWidth, open, signIn, soon } from "../support/browser.mjs";
+import { sendEvents } from "../support/send.mjs";
 import { until } from "../support/server.mjs";
 
 describe("settings", () => {
@@ -76,6 +77,7 @@ describe("settings", () => {
     await site.visit({ permissions: ["clipboard-read", "clipboard-write"] }, async ({ page, words }) => {
       await open(page, "/settings/tokens");
       await page.getByLabel(words.kind, { exact: true }).selectOption("api");
+      await page.locator("#t-role").selectOption("editor");
       await page.getByLabel(words.tokenName).fill("보고서");
       await page.getByRole("button", { name: words.makeToken }).click();
       await page.getByText(words.tokenOnce).waitFor();
@@ -88,6 +90,7 @@ describe("settings", () => {
       await alive(page);
       const row = page.getByRole("row").filter({ hasText: "보고서" });
       await row.waitFor();
+      assert.match(await row.innerText(), new RegExp(words.editor), "the role in words");
       assert.equal((await page.content()).includes(token), false, "a token is shown only once");
       await row.locator("summary").click();
       await row.getByRole("button", { name: words.revoke, exact: true }).click();
@@ -95,4 +98,47 @@ describe("settings", () => {
       await until("the token refused", async () => (await ask()).status === 401, { seconds: 10 });
     });
   });
+
+  for (const [lang, device] of [["ko", "desktop"], ["en", "phone"]]) {
+    test(`masking rules: tried, added, changed, taken away (${lang}, ${device})`, async () => {
+      await site.visit({ lang, device }, async ({ page, words }) => {
+        await open(page, "/settings");
+        await page.getByRole("navigation", { name: words.settings }).getByRole("link", { name: words.masking }).click();
+        const rules = page.locator(".mask");
+        await rules.filter({ hasText: words.resident }).waitFor();
+        assert.equal(await rules.count(), 1, "what holds where nobody has said anything");
+        const output = page.locator("output");
+        const add = page.getByRole("region", { name: words.addRule });
+        assert.equal(await add.getByLabel(words.pattern, { exact: true }).isVisible(), false);
+        await page.getByLabel(words.tryIt).fill("김하늘 900101-1234567 사번 EMP-123456");
+        await soon("the text masked by the rule in force", async () => (await output.innerText()) === "김하늘 900101-******* 사번 EMP-123456");
+        await page.getByLabel(words.what, { exact: true }).selectOption({ label: words.ownPattern });
+        await add.getByLabel(words.pattern, { exact: true }).fill("EMP-######");
+        await soon("the text masked by both", async () => (await output.innerText()) === "김하늘 900101-******* 사번 **********");
+        await add.getByLabel(words.pattern, { exact: true }).fill("EMP-\\");
+        await soon("no text by half a pattern", async () => (await output.innerText()) === "–");
+        await add.getByLabel(words.pattern, { exact: true }).fill("EMP-######");
+        await add.getByRole("button", { name: words.addRule }).click();
+        await soon("two rules", async () => (await rules.count()) === 2);
+        // It holds for what comes in.
+        const source = `masked-${lang}`;
+        await until("a masked event", async () => {
+          await sendEvents(site.server.ingest, [{ source, message: "EMP-123456" }]);
+          return (await site.server.get("/events", { q: `source:${source}`, limit: 5 })).items.some((event) => event.message === "**********");
+        }, { seconds: 15, every: 1_000 });
+        const own = rules.filter({ hasText: words.ownPattern });
+        await own.getByLabel(words.how, { exact: true }).selectOption("drop");
+        await own.getByLabel(words.pattern, { exact: true }).fill("EMP-###");
+        await own.getByRole("button", { name: words.save, exact: true }).click();
+        await soon("the rule changed", async () => (await own.locator("input[name=was]").inputValue()) === "pattern drop EMP-###");
+        await page.reload();
+        await alive(page);
+        await soon("the rule kept", async () => (await own.locator("input[name=pattern]").inputValue()) === "EMP-###");
+        await checkWidth(page);
+        await checkAccess(page, "masking rules");
+        await own.getByRole("button", { name: words.takeAway, exact: true }).click();
+        await soon("one rule", async () => (await rules.count()) === 1);
+      });
+    });
+  }
 });

@@ -92,8 +92,86 @@ describe("what sends", () => {
     });
   });
 
+  for (const lang of ["ko", "en"]) {
+    test(`numbers have the units that their names tell, and a band around the mean (${lang})`, async () => {
+      await site.visit({ lang }, async ({ page, words }) => {
+        const source = `boiler-${lang}`;
+        const now = Date.now();
+        // Several values a step: a mean with a least and a greatest around it.
+        const sent = Array.from({ length: 600 }, (_, i) => ({
+          ts: new Date(now - (600 - i) * 5_000).toISOString(), source, kind: "metric",
+          load_pct: 40 + (i % 7), memory_bytes: 16_000_000_000 + (i % 5) * 1_000_000_000, water_celsius: 61.5, flow: 3.25,
+        }));
+        await sendEvents(site.server.ingest, sent);
+        await site.server.counted(`source:${source}`, sent.length);
+        await open(page, `/sources/${source}?from=now-1h&to=now`);
+        const tile = (name) => page.getByRole("region", { name: words.latestValues }).getByRole("link").filter({ hasText: name }).locator(".v");
+        assert.match(await tile("load_pct").innerText(), /^4\d%$/);
+        assert.match(await tile("memory_bytes").innerText(), /^(1\d|20) GB$/);
+        assert.equal(await tile("water_celsius").innerText(), "61.5 °C");
+        assert.equal(await tile("flow").innerText(), "3.25", "no unit is guessed");
+        const chart = page.locator(".charts section").filter({ hasText: "memory_bytes" });
+        await chart.locator("canvas").waitFor();
+        assert.match(await chart.locator(".extremes").innerText(), /16 GB[\s\S]*20 GB/);
+        await chart.locator(".u-over").hover();
+        await chart.locator(".tip:not([hidden])").waitFor();
+        assert.match(await chart.locator(".tip").innerText(), new RegExp(`GB[\\s\\S]*${words.least}[\\s\\S]*GB[\\s\\S]*${words.greatest}[\\s\\S]*GB`));
+        await chart.locator(".chart-table summary").click();
+        await soon("the band in the table", async () => (await chart.locator("thead th").allInnerTexts()).slice(2).join() === [words.least, words.greatest].join());
+        // Where every value of a step is the same there is no band.
+        const flat = page.locator(".charts section").filter({ hasText: "water_celsius" });
+        await flat.locator(".chart-table summary").click();
+        await soon("one column of values", async () => (await flat.locator("thead th").count()) === 2);
+      });
+    });
+  }
+
+  test("a notable event of another day says which", async () => {
+    await site.visit({}, async ({ page }) => {
+      const mark = `어제의 일 ${Date.now()}`;
+      const at = new Date(Date.now() - 24 * 3_600_000 + 60_000);
+      await sendEvents(site.server.ingest, [{ ts: at.toISOString(), source: "pump-7", level: "critical", message: mark }]);
+      await open(page, "/");
+      await page.locator(".live:not(.off)").first().waitFor();
+      // What comes late is pushed as well, so that it stands there whatever else is new.
+      await sendEvents(site.server.ingest, [{ ts: at.toISOString(), source: "pump-7", level: "critical", message: `${mark} 2` }]);
+      const time = page.locator("[data-row]").filter({ hasText: `${mark} 2` }).locator("time");
+      await time.waitFor();
+      const date = new Intl.DateTimeFormat("en-CA", { timeZone: "Asia/Seoul", month: "2-digit", day: "2-digit" }).format(at);
+      assert.ok((await time.innerText()).includes(`${date} `), `${await time.innerText()} has ${date}`);
+    });
+  });
+
   test("what is not a record does not harm the port that Connect names", async () => {
     const answer = await sendLines(site.server.ingest, ["GET / HTTP/1.1", "host: x", ""]);
     assert.match(answer, /^HTTP\/1\.1 400/);
   });
+});
+
+describe("more new sources than a day may have", () => {
+  let site;
+  before(async () => { site = await Site.open({ name: "crowd", env: { QGX_INGEST_NEW_SOURCES_PER_DAY: "3" } }); });
+  after(() => site?.close());
+
+  for (const lang of ["ko", "en"]) {
+    test(`they are kept under the token's, and Overview and Connect say so (${lang})`, async () => {
+      const token = await site.server.token("ingest", "--name", `crowd-${lang}`);
+      await site.server.get("/sources");
+      // The first record of a process only makes it learn which sources there are.
+      await sendEvents(site.server.ingest, [{ source: "known", message: "first" }], { token });
+      await site.server.counted("source:known", lang === "ko" ? 1 : 2);
+      const names = Array.from({ length: 20 }, (_, i) => `crowd-${lang}-${i}`);
+      await sendEvents(site.server.ingest, names.map((source) => ({ source, message: "?" })), { token });
+      // Each event is there, and found by the name it gave.
+      const kept = lang === "ko" ? 17 : 20;
+      await site.server.counted(`source:"crowd-${lang}"`, kept);
+      await site.server.counted(`fields.source:crowd-${lang}-19`, 1);
+      await site.visit({ lang }, async ({ page, words }) => {
+        await open(page, "/");
+        await page.getByRole("status").filter({ hasText: words.tooManySources(lang === "ko" ? "17" : "37") }).waitFor();
+        await open(page, "/connect?kind=ndjson");
+        await page.locator(".refusals").getByText(words.tooManySourcesWhy).first().waitFor();
+      });
+    });
+  }
 });

@@ -24,10 +24,10 @@ const free = (port) =>
     probe.listen(port, "0.0.0.0", () => probe.close(() => resolve(true)));
   });
 
-async function freeOffset() {
+export async function freeOffset(listeners = LISTENERS) {
   for (let tries = 0; tries < 50; tries += 1) {
     const offset = 1000 + Math.floor(Math.random() * 25000);
-    const results = await Promise.all(LISTENERS.map((port) => free(port + offset)));
+    const results = await Promise.all(listeners.map((port) => free(port + offset)));
     if (results.every(Boolean)) return offset;
   }
   throw new Error("no free block of ports was found");
@@ -52,7 +52,12 @@ export async function until(what, probe, { seconds = 30, every = 100 } = {}) {
 }
 
 export class Server {
+  /** One process with all roles; where `QGX_E2E_SPLIT` is set, eight with one role each, on real engines. */
   static async start({ base = required("QGX_CLIENT_DATA"), args = ["--no-self-monitor"], name = "server", env = {} } = {}) {
+    if (process.env.QGX_E2E_SPLIT && this === Server) {
+      const { SplitServer } = await import("./split.mjs");
+      return SplitServer.start({ base, args, name, env });
+    }
     mkdirSync(base, { recursive: true });
     const server = new Server();
     server.name = name;

@@ -6,7 +6,7 @@ use domain::{SourceKey, TenantId, Zone};
 use ingest::access::Masking;
 use ingest::protocol::Protocol;
 use ingest::record::writer::{Home, Place};
-use ingest::record::{Batch, Limits, NameBudget, RecordWriter};
+use ingest::record::{Batch, Budgets, Limits, NameBudget, RecordWriter, SourceBudget};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
@@ -22,8 +22,11 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         fallback: SourceKey::new("peer").expect("a source key"),
         protocol: protocol.name().into(),
     };
-    let names = Arc::new(NameBudget::new(limits.names_per_day));
-    let mut writer = RecordWriter::new(limits, Zone::utc(), Masking::default().rules, home, names);
+    let budgets = Budgets {
+        names: Arc::new(NameBudget::new(limits.names_per_day)),
+        sources: Arc::new(SourceBudget::new(usize::from(names % 2))),
+    };
+    let mut writer = RecordWriter::new(limits, Zone::utc(), Masking::default().rules, home, budgets);
     let mut batch = Batch::default();
     for _ in 0..2 {
         writer.begin();

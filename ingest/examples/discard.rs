@@ -9,6 +9,8 @@ use domain::api::Refusal;
 use domain::{SourceKey, TenantId, Timestamp, Zone};
 use futures::FutureExt;
 use ingest::access::{Identity, IngestAccess, IngestTenant, Masking, RefusalCode, StreamPositions, Unknown};
+use ingest::budget::ByteBudget;
+use ingest::streams::StoredStream;
 use ingest::{Intake, IntakeConfig, TcpConfig, TcpIngest};
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -113,7 +115,7 @@ impl StreamPositions for Fresh {
     async fn position(&self, _: &TenantId, _: &SourceKey, _: &str) -> Result<u64, Unknown> {
         Ok(0)
     }
-    async fn durable(&self, _: &TenantId, _: &SourceKey, _: &str) -> Result<u64, Unknown> {
+    async fn highest(&self, _: &StoredStream, _: &ByteBudget) -> Result<u64, Unknown> {
         Ok(0)
     }
 }

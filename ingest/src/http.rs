@@ -10,7 +10,7 @@ use crate::protocol::{Framing, Protocol};
 use crate::session::{REPORTED, RejectedLine, Session, Start, Step, Stream};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream as Chunks, StreamExt};
-use keyed::{BLOCK, Block, Keyed};
+use keyed::{Block, Keyed, PIECE};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -70,8 +70,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(30);
 /// What a chunk may become: JSON and the overhead of records, for each byte of it.
 const EXPANSION: usize = 8;
-/// Bytes of a chunk that are looked at at a time.
-const PIECE: usize = BLOCK;
 
 /// Takes an NDJSON body of an identified sender. With `idempotency_key`, a body that is sent again changes nothing: its
 /// lines are told by their number, and by what stands before them. Lines of another body are stored, whatever their key.
@@ -136,6 +134,7 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
         upload.go_on(&mut buffer, share).await?;
     }
     upload.session.finish(&buffer, false);
+    intake.note_unplaced(&mut upload.session);
     upload.append().await?;
     Ok(upload.report)
 }
@@ -185,6 +184,7 @@ impl Upload<'_> {
     async fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Duration>, HttpError> {
         loop {
             let step = self.session.read(buffer, PIECE * EXPANSION);
+            self.intake.note_unplaced(&mut self.session);
             self.append().await?;
             match step {
                 Step::Drained | Step::Broken | Step::Closed => return Ok(None),

@@ -8,7 +8,7 @@
 //! | [`record`] | from decoded input to section-5 JSON, written once |
 //! | [`http`] | the port's HTTP sister |
 //! | [`processor`] | from the log to the event index and SQL |
-//! | [`dead_letter`] | what could not be stored |
+//! | [`dead_letter`], [`LetterReplay`] | what could not be stored, and how it becomes an event all the same |
 //! | [`intake`], [`budget`], [`quota`], [`streams`], [`access`] | what all connections share |
 //!
 //! What holds everywhere:
@@ -20,6 +20,7 @@
 pub mod access;
 pub mod budget;
 pub mod dead_letter;
+mod dead_letter_replay;
 mod facts;
 pub mod http;
 pub mod intake;
@@ -31,6 +32,7 @@ pub mod session;
 pub mod streams;
 pub mod tcp;
 
+pub use dead_letter_replay::LetterReplay;
 pub use http::{HttpError, IngestReport, ingest_ndjson};
 pub use intake::{Intake, IntakeConfig};
 pub use tcp::{TcpConfig, TcpIngest};

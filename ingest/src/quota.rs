@@ -1,12 +1,19 @@
 //! How much a tenant and a token may send.
 
-use crate::record::{Limits, NameBudget};
+mod lease;
+
+pub(crate) use lease::Leases;
+
+use crate::record::{Budgets, Limits, NameBudget, SourceBudget};
 use domain::{TenantId, Timestamp, Zone};
+use lease::Side;
 use parking_lot::Mutex;
 use services::ingest_access::IngestTenant;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use store::sql::quotas::QuotaUse;
 use tokio::time::Instant;
 
 /// Limits of one token, for all of them alike.
@@ -86,27 +93,43 @@ impl Rates {
 /// What a tenant's connections share.
 #[derive(Debug)]
 pub struct TenantState {
-    /// Field names of the day.
-    pub names: Arc<NameBudget>,
+    /// Field names of the day, and sources.
+    pub budgets: Budgets,
     rates: Mutex<Rates>,
     tokens: Mutex<HashMap<u64, Rates>>,
     day: Mutex<DayBytes>,
+    events: Side,
+    bytes: Side,
+    asked: Mutex<Option<Instant>>,
+    replicas: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct DayBytes {
     /// When the tenant's next midnight is.
     ends: Timestamp,
+    /// Of all processes, as far as known.
     bytes: u64,
+    /// Of this process, not told to the others yet.
+    untold: u64,
+    /// There is a limit.
+    limited: bool,
 }
 
 impl TenantState {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, replicas: Arc<AtomicU64>) -> Self {
         Self {
-            names: Arc::new(NameBudget::new(limits.names_per_day)),
+            budgets: Budgets {
+                names: Arc::new(NameBudget::new(limits.names_per_day)),
+                sources: Arc::new(SourceBudget::new(limits.sources_per_day)),
+            },
             rates: Mutex::default(),
             tokens: Mutex::default(),
-            day: Mutex::new(DayBytes { ends: Timestamp::default(), bytes: 0 }),
+            day: Mutex::new(DayBytes { ends: Timestamp::default(), bytes: 0, untold: 0, limited: false }),
+            events: Side::default(),
+            bytes: Side::default(),
+            asked: Mutex::default(),
+            replicas,
         }
     }
 
@@ -118,12 +141,22 @@ impl TenantState {
         let mut tokens = of_token.then(|| self.tokens.lock());
         let token = tokens.as_mut().map(|tokens| tokens.entry(token).or_default());
         let mut rates = of_tenant.then(|| self.rates.lock());
+        if of_tenant || tenant.bytes_per_day.is_some() {
+            *self.asked.lock() = Some(now);
+        }
         let verdicts = [
             tenant.bytes_per_day.map_or(Verdict::Go, |limit| self.today(limit, &tenant.zone)),
             rates.as_mut().map_or(Verdict::Go, |rates| {
-                rates.ask(tenant.events_per_sec, tenant.bytes_per_sec, size, now)
+                let replicas = self.replicas.load(Ordering::Relaxed);
+                let events = tenant.events_per_sec.map(|limit| self.events.allowed(limit, replicas));
+                let bytes = tenant.bytes_per_sec.map(|limit| self.bytes.allowed(limit, replicas));
+                rates.ask(events, bytes, size, now)
             }),
         ];
+        if verdicts[1] != Verdict::Go {
+            self.events.fall_short();
+            self.bytes.fall_short();
+        }
         let mut wait = verdicts.into_iter().filter_map(|v| match v {
             Verdict::Go => None,
             Verdict::Wait(time) => Some(time),
@@ -142,9 +175,13 @@ impl TenantState {
         }
         if let Some(rates) = &mut rates {
             rates.take(size);
+            self.events.take(1);
+            self.bytes.take(size as u64);
         }
         if tenant.bytes_per_day.is_some() {
-            self.day.lock().bytes += size as u64;
+            let mut day = self.day.lock();
+            day.bytes += size as u64;
+            day.untold += size as u64;
         }
         Verdict::Go
     }
@@ -153,13 +190,48 @@ impl TenantState {
         let now = Timestamp::now();
         let mut day = self.day.lock();
         if now >= day.ends {
-            *day = DayBytes { ends: next_midnight(now, zone), bytes: 0 };
+            *day = DayBytes { ends: next_midnight(now, zone), bytes: 0, untold: 0, limited: true };
         }
         if day.bytes < limit {
             return Verdict::Go;
         }
         let left = day.ends.as_nanos().saturating_sub(now.as_nanos());
         Verdict::Wait(Duration::from_nanos(u64::try_from(left).unwrap_or(1)))
+    }
+}
+
+impl TenantState {
+    /// Whether it has a quota, and sent something lately.
+    fn is_leased(&self, idle: Duration) -> bool {
+        self.asked.lock().is_some_and(|asked| asked.elapsed() < idle)
+    }
+
+    /// What was used since the last time.
+    fn tell(&self, tenant: &TenantId, elapsed: Duration) -> QuotaUse {
+        let ((events, events_short), (bytes, bytes_short)) =
+            (self.events.tell(elapsed), self.bytes.tell(elapsed));
+        let mut day = self.day.lock();
+        let untold = std::mem::take(&mut day.untold);
+        let day = day.limited.then_some((day.ends, untold));
+        QuotaUse { tenant: tenant.clone(), events, events_short, bytes, bytes_short, day }
+    }
+
+    /// It is not known to the others after all.
+    fn untell(&self, told: Option<(Timestamp, u64)>) {
+        let mut day = self.day.lock();
+        if let Some((ends, bytes)) = told
+            && ends == day.ends
+        {
+            day.untold += bytes;
+        }
+    }
+
+    /// What all processes told of a day.
+    fn set_day(&self, ends: Timestamp, bytes: u64) {
+        let mut day = self.day.lock();
+        if day.ends == ends {
+            day.bytes = bytes + day.untold;
+        }
     }
 }
 
@@ -184,18 +256,29 @@ fn next_midnight(now: Timestamp, zone: &Zone) -> Timestamp {
 pub struct Tenants {
     limits: Limits,
     states: Mutex<HashMap<TenantId, Arc<TenantState>>>,
+    /// Processes that have a part in quotas.
+    replicas: Arc<AtomicU64>,
 }
 
 impl Tenants {
     /// None yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, states: Mutex::default() }
+        Self { limits, states: Mutex::default(), replicas: Arc::new(AtomicU64::new(1)) }
     }
 
     /// What a tenant's connections share.
     pub fn state(&self, tenant: &TenantId) -> Arc<TenantState> {
         let mut states = self.states.lock();
-        Arc::clone(states.entry(tenant.clone()).or_insert_with(|| Arc::new(TenantState::new(&self.limits))))
+        let new = || Arc::new(TenantState::new(&self.limits, Arc::clone(&self.replicas)));
+        Arc::clone(states.entry(tenant.clone()).or_insert_with(new))
+    }
+
+    fn all(&self) -> Vec<(TenantId, Arc<TenantState>)> {
+        self.states.lock().iter().map(|(tenant, state)| (tenant.clone(), Arc::clone(state))).collect()
+    }
+
+    fn set_replicas(&self, count: u64) {
+        self.replicas.store(count.max(1), Ordering::Relaxed);
     }
 }
 
@@ -219,7 +302,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rates_fill_again() {
-        let state = TenantState::new(&Limits::default());
+        let state = TenantState::new(&Limits::default(), Arc::new(AtomicU64::new(1)));
         let tenant = tenant(Some(10), None);
         let go = || state.ask(&tenant, 1, TokenLimits::default(), 100) == Verdict::Go;
         assert_eq!((0..20).filter(|_| go()).count(), 10);
@@ -229,7 +312,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokens_have_their_own() {
-        let state = TenantState::new(&Limits::default());
+        let state = TenantState::new(&Limits::default(), Arc::new(AtomicU64::new(1)));
         let tenant = tenant(None, None);
         let limits = TokenLimits { events_per_sec: None, bytes_per_sec: Some(1_000) };
         let go = |token| state.ask(&tenant, token, limits, 600) == Verdict::Go;
@@ -238,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_day_ends_at_the_tenants_midnight() {
-        let state = TenantState::new(&Limits::default());
+        let state = TenantState::new(&Limits::default(), Arc::new(AtomicU64::new(1)));
         let tenant = tenant(None, Some(150));
         let ask = || state.ask(&tenant, 1, TokenLimits::default(), 100);
         assert_eq!((ask(), ask()), (Verdict::Go, Verdict::Go));

@@ -17,6 +17,7 @@ use crate::quota::{TenantState, TokenLimits, Verdict};
 use crate::record::{RecordError, RecordWriter};
 use bytes::{Buf, BytesMut};
 use domain::SourceKey;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,8 @@ pub struct Session {
     state: Arc<TenantState>,
     token_limits: TokenLimits,
     patience: Duration,
+    /// `HELLO`'s fields, as they may be stored: each record has them.
+    labels: Vec<(String, String)>,
     /// Records that showed another credential, since somebody asked.
     strangers: u64,
     /// A frame over the limit that has ended and waits at a quota.
@@ -76,15 +79,18 @@ impl Session {
     pub fn new(intake: &Intake, start: Start) -> Self {
         let Start { protocol, framing, identity, secret, source, stream, peer, patience, dialogue } = start;
         let (dialogue, found) = dialogue.map_or((None, None), |(dialogue, found)| (Some(dialogue), found));
+        // A name is stored with every event: it is masked as a record's own is.
+        let source = source.map(|source| start::masked(&identity.tenant.masking.rules, source));
         let home = start::home(&identity, source.as_ref(), peer, protocol);
         let state = intake.tenants.state(&identity.tenant.key);
+        intake.learn_sources(&identity.tenant.key, &state);
         let tenant = &identity.tenant;
         let writer = RecordWriter::new(
             intake.limits,
             tenant.zone.clone(),
             Arc::clone(&tenant.masking.rules),
             home,
-            Arc::clone(&state.names),
+            state.budgets.clone(),
         );
         let outvoted = match (&identity.source, source) {
             (Some(bound), Some(named)) if *bound != named => Some(named),
@@ -101,6 +107,7 @@ impl Session {
             identity,
             secret,
             outvoted,
+            labels: Vec::new(),
             stream,
             peer_ip: peer,
             peer: peer.to_string(),
@@ -152,6 +159,13 @@ impl Session {
             let tenant = Arc::clone(&self.identity.tenant);
             self.writer.rehome(home, tenant.zone.clone(), Arc::clone(&tenant.masking.rules));
         }
+    }
+
+    /// Gives each record these fields.
+    pub fn label(&mut self, fields: &BTreeMap<String, String>) {
+        let rules = &self.identity.tenant.masking.rules;
+        let kept = fields.iter().map(|(name, text)| (name.clone(), rules.in_text(text).0.into_owned()));
+        self.labels = kept.collect();
     }
 
     /// Gives back memory while nothing comes.
@@ -252,7 +266,7 @@ impl Session {
                 Cut::Partial => break Step::Drained,
                 Cut::Broken(error) => {
                     facts::frame_error(self.protocol);
-                    self.bury(&buffer[at..], &error);
+                    self.bury_the_rest(&buffer[at..], &error);
                     break Step::Broken;
                 }
             }
@@ -278,10 +292,14 @@ impl Session {
                 // A sender that gets acknowledgements has it still.
                 facts::dropped(Drop::Truncated, 1);
                 if self.stream.is_none() {
-                    self.bury(rest, &RecordError::Truncated);
+                    self.bury_the_rest(rest, &RecordError::Truncated);
                 }
             }
-            Some(Err(Unfinished::Oversized(over))) => self.take_oversized(&over),
+            Some(Err(Unfinished::Oversized(over))) => {
+                if self.affords(over.beginning.len()) {
+                    self.take_oversized(&over);
+                }
+            }
         }
     }
 
@@ -328,6 +346,11 @@ impl Session {
     /// How many records showed another credential since the last call.
     pub fn take_strangers(&mut self) -> u64 {
         std::mem::take(&mut self.strangers)
+    }
+
+    /// How many records named a source beyond the budget since the last call.
+    pub fn take_unplaced(&mut self) -> u64 {
+        self.writer.take_unplaced()
     }
 
     /// What is pending, to be appended. The next starts where it ends.

@@ -1,16 +1,20 @@
-//! The streams of this process: one connection each, and how far each has come.
+//! Streams: what they are called, who holds one, and how far each has come.
 
-use crate::record::arrival::received_now;
-use domain::{SourceKey, TenantId};
-use parking_lot::Mutex;
-use std::collections::HashMap;
+mod held;
+mod unprocessed;
+
+pub use held::{Handed, Hold, Streams};
+pub use unprocessed::Unprocessed;
+
+use domain::{SourceKey, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use services::StreamTaken;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tokio_util::sync::CancellationToken;
+use store::broker::Route;
 
 /// Whose names of streams are told apart: two devices may both call theirs `boot-7`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Owner {
     /// The source that the connection's token is bound to: nobody else gets onto its streams.
     Bound(SourceKey),
@@ -40,8 +44,8 @@ pub const BY_HTTP: &str = "http/";
 pub const RESERVED: [&str; 2] = [BOUND, BY_HTTP];
 
 impl Owner {
-    /// The source of all of a stream's records, where there is one: only then is there one place that tells how far the
-    /// stream has come.
+    /// The source of all of a stream's records, where there is one: then they stand in one partition, in order, and what is
+    /// processed of them is the stream's beginning.
     pub fn source(&self) -> Option<&SourceKey> {
         match self {
             Self::Bound(source) | Self::Named { source, .. } => Some(source),
@@ -51,14 +55,14 @@ impl Owner {
 
     /// The name under which a stream's positions and ids are kept. They are kept by tenant, the record's source and name,
     /// so that the name must tell everybody's streams apart that may send records of one source: what two of them number
-    /// alike would be taken for sent before, after it was acknowledged. Where records name their own sources nobody can
-    /// tell how far the stream had come before this process knew it, so that its numbers hold for one [`Hold::life`].
-    pub fn stored_name(&self, stream: &str, life: &str) -> Arc<str> {
+    /// alike would be taken for sent before, after it was acknowledged. It is the same for ever, or a line that is sent
+    /// again after a restart would be another one.
+    pub fn stored_name(&self, stream: &str) -> Arc<str> {
         match self {
             Self::Bound(_) => format!("{BOUND}{stream}"),
             Self::Named { token, .. } => format!("{BY_TOKEN}{token}/{stream}"),
-            Self::Token(token) => format!("{MIXED}{token}/{life}/{stream}"),
-            Self::Peer(peer) => format!("{MIXED}{peer}/{life}/{stream}"),
+            Self::Token(token) => format!("{MIXED}{token}/{stream}"),
+            Self::Peer(peer) => format!("{MIXED}{peer}/{stream}"),
         }
         .into()
     }
@@ -75,83 +79,53 @@ pub struct StreamKey {
     pub stream: Arc<str>,
 }
 
-/// Streams without a connection that are remembered.
-const REMEMBERED: usize = 100_000;
+impl StreamKey {
+    /// As its positions are kept.
+    pub fn stored(&self) -> StoredStream {
+        StoredStream {
+            tenant: self.tenant.clone(),
+            source: self.owner.source().cloned(),
+            name: self.owner.stored_name(&self.stream),
+        }
+    }
 
-/// The registry; clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Streams {
-    known: Arc<Mutex<HashMap<StreamKey, Known>>>,
-    next: Arc<AtomicU64>,
-}
+    /// As other processes are told of it.
+    fn taken(&self, at: Timestamp) -> StreamTaken {
+        let stream = serde_json::to_string(&(&self.owner, &self.stream)).unwrap_or_default();
+        StreamTaken { tenant: self.tenant.clone(), stream, at }
+    }
 
-#[derive(Debug)]
-struct Known {
-    holder: Option<(u64, CancellationToken)>,
-    durable: u64,
-    life: Arc<str>,
-}
-
-impl Known {
-    fn new() -> Self {
-        Self { holder: None, durable: 0, life: format!("{:016x}", received_now().as_nanos()).into() }
+    /// What another process told; `None` where it is of another version.
+    fn of(taken: &StreamTaken) -> Option<Self> {
+        let (owner, stream) = serde_json::from_str::<(Owner, Arc<str>)>(&taken.stream).ok()?;
+        Some(Self { tenant: taken.tenant.clone(), owner, stream })
     }
 }
 
-/// A connection's hold on a stream, until dropped.
-#[derive(Debug)]
-pub struct Hold {
-    streams: Streams,
-    key: StreamKey,
-    number: u64,
-    /// Fires when another connection takes the stream.
-    pub superseded: CancellationToken,
-    /// The highest sequence that was durable when it was taken.
-    pub durable: u64,
-    /// Since when the stream is known, as text: another one after a restart, and in another process.
-    pub life: Arc<str>,
+/// A stream, as its positions are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StoredStream {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The source of all its records; `None`: they name their own.
+    pub source: Option<SourceKey>,
+    /// [`Owner::stored_name`].
+    pub name: Arc<str>,
 }
 
-impl Streams {
-    /// Takes a stream; whoever held it is told so.
-    pub fn take(&self, key: StreamKey) -> Hold {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let superseded = CancellationToken::new();
-        let mut known = self.known.lock();
-        if known.len() >= REMEMBERED && !known.contains_key(&key) {
-            known.retain(|_, stream| stream.holder.is_some());
-        }
-        let stream = known.entry(key.clone()).or_insert_with(Known::new);
-        if let Some((_, former)) = stream.holder.replace((number, superseded.clone())) {
-            former.cancel();
-        }
-        let (durable, life) = (stream.durable, Arc::clone(&stream.life));
-        drop(known);
-        Hold { streams: self.clone(), key, number, superseded, durable, life }
-    }
-}
-
-impl Hold {
-    /// Notes how far the stream is durable.
-    pub fn durable(&self, sequence: u64) {
-        let mut known = self.streams.known.lock();
-        // Forgotten, or begun anew since: its numbers are of a life that is over.
-        if let Some(stream) = known.get_mut(&self.key)
-            && stream.life == self.life
+impl StoredStream {
+    /// The stream of a record that is stored; `None` where no `HELLO` can name it.
+    pub fn of(route: &Route, name: &Arc<str>) -> Option<Self> {
+        let source = if name.starts_with(MIXED) {
+            None
+        } else if name.starts_with(BY_TOKEN)
+            || name.strip_prefix(BOUND).is_some_and(|name| !name.starts_with(BY_HTTP))
         {
-            stream.durable = stream.durable.max(sequence);
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let mut known = self.streams.known.lock();
-        if let Some(stream) = known.get_mut(&self.key)
-            && stream.holder.as_ref().is_some_and(|(number, _)| *number == self.number)
-        {
-            stream.holder = None;
-        }
+            Some(route.source.clone())
+        } else {
+            return None;
+        };
+        Some(Self { tenant: route.tenant.clone(), source, name: Arc::clone(name) })
     }
 }
 
@@ -160,24 +134,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_connection_holds_a_stream() {
-        let streams = Streams::default();
-        let key = |stream: &str| StreamKey {
-            tenant: TenantId::new("t_a").unwrap(),
-            owner: Owner::Named { source: SourceKey::new("pump-1").unwrap(), token: 1 },
-            stream: stream.into(),
+    fn a_stored_record_tells_its_stream() {
+        let (tenant, source) = (TenantId::new("t_a").unwrap(), SourceKey::new("pump-1").unwrap());
+        let route = Route {
+            tenant: tenant.clone(),
+            source: source.clone(),
+            class: "30d".into(),
+            group: 1,
+            protocol: "qgx".into(),
         };
-        let first = streams.take(key("a"));
-        first.durable(7);
-        first.durable(3);
-        let other = streams.take(key("b"));
-        let second = streams.take(key("a"));
-        assert!(first.superseded.is_cancelled());
-        assert!(!second.superseded.is_cancelled() && !other.superseded.is_cancelled());
-        assert_eq!((second.durable, other.durable), (7, 0));
-        drop(first);
-        let third = streams.take(key("a"));
-        assert!(second.superseded.is_cancelled());
-        assert_eq!(third.durable, 7);
+        let check = |owner: Owner| {
+            let key = StreamKey { tenant: tenant.clone(), owner, stream: "boot/7".into() };
+            let stored = key.stored();
+            assert_eq!(StoredStream::of(&route, &stored.name), Some(stored));
+        };
+        check(Owner::Bound(source.clone()));
+        check(Owner::Named { source: source.clone(), token: 7 });
+        check(Owner::Token(7));
+        check(Owner::Peer([127, 0, 0, 1].into()));
+        for upload in ["http/0123".into(), Owner::Bound(source.clone()).stored_name("http/0123")] {
+            assert_eq!(StoredStream::of(&route, &upload), None, "{upload}");
+        }
     }
 }

@@ -38,6 +38,15 @@ const REST: &[(&str, &str, &str, Expected)] = &[
     ("GET", "/api/v1/sources/{key}/latest", "", READ_ONE),
     ("GET", "/api/v1/sources/{key}/metrics", "", READ_ONE),
     ("POST", "/api/v1/metrics/query", r#"{"metric":"value"}"#, READ),
+    ("GET", "/api/v1/dead-letters", "", READ),
+    ("GET", "/api/v1/dead-letters/summary", "", READ),
+    ("POST", "/api/v1/dead-letters/replay", r#"{"filter":{}}"#, [401, 403, 200, 200, 403, 403]),
+    ("POST", "/api/v1/dead-letters/discard", r#"{"filter":{}}"#, [401, 403, 200, 200, 403, 403]),
+    ("GET", "/api/v1/dead-letters/{id}", "", READ_ONE),
+    ("PATCH", "/api/v1/dead-letters/{id}", r#"{"text":"x"}"#, WRITE_ONE),
+    ("POST", "/api/v1/dead-letters/{id}/replay", "", WRITE_ONE),
+    ("POST", "/api/v1/dead-letters/{id}/discard", "", WRITE_ONE),
+    ("POST", "/api/v1/dead-letters/{id}/reopen", "", WRITE_ONE),
     ("GET", "/api/v1/masking", "", [401, 403, 403, 200, 403, 403]),
     ("PUT", "/api/v1/masking", r#"{"rules":[{"kind":"kr_rrn"}]}"#, [401, 403, 403, 200, 403, 403]),
     ("GET", "/api/v1/tokens", "", [401, 403, 200, 200, 403, 403]),
@@ -273,6 +282,7 @@ const ID: &str = r#"{"id":"0190b5e1-0000-7000-8000-000000000000"}"#;
 
 /// Every server function. What exists for nobody answers 404 to those who may.
 const FUNCTIONS: &[Function] = &[
+    ("change-masking", "was=phone+mask+&remove=1", Form, [401, 403, 403, 404]),
     ("create-source", "key=made", Form, [401, 403, 200, 200]),
     ("create-token", "kind=ingest&name=x", Form, [401, 403, 200, 200]),
     ("delete-source", "key=no-such", Form, [401, 403, 404, 404]),
@@ -284,7 +294,9 @@ const FUNCTIONS: &[Function] = &[
     // Open: the sign-in page has them too.
     ("language", "lang=en", Form, [200; 4]),
     ("login", "email=nobody%40example.com&password=wrong+wrong+wrong", Form, [401; 4]),
+    ("masking", "{}", Json, [401, 403, 403, 200]),
     ("metrics", r#"{"query":{"metric":"value","aggregate":"avg","range":RANGE}}"#, Json, SEE),
+    ("nearest", r#"{"filter":{"q":"","range":RANGE}}"#, Json, SEE),
     ("overview", "{}", Json, SEE),
     ("password", "current=wrong+wrong+wrong&new=another+long+one", Form, [401, 200, 200, 200]),
     ("profile", "name=x", Form, SEE),
@@ -300,6 +312,7 @@ const FUNCTIONS: &[Function] = &[
     ("surroundings", ID, Json, [401, 404, 404, 404]),
     ("theme", "theme=dark", Form, [200; 4]),
     ("tokens", r#"{"kind":null}"#, Json, [401, 403, 200, 200]),
+    ("try-masking", "text=x&kind=phone&action=mask", Form, [401, 403, 403, 200]),
     ("update-source", "key=no-such&name=x&offline_after_secs=60", Form, [401, 403, 404, 404]),
     ("values", r#"{"field":"level","prefix":"","range":RANGE}"#, Json, SEE),
     // Last: it ends the sessions.
@@ -319,7 +332,7 @@ fn every_server_function_stands_in_the_table() {
 async fn every_server_function_answers_each_caller_as_the_table_says() {
     let server = Server::start().await;
     let front = |client: Client| Client {
-        address: server.running.addresses.front,
+        address: server.running.addresses.front.unwrap(),
         headers: client.with("origin", &server.front().origin()).headers,
     };
     let callers = [

@@ -49,7 +49,7 @@ async fn names_that_mean_nothing_are_named() {
     check(Method::DELETE, "/api/v1/tokens/1?force=1", "", "force", "nothing").await;
     owner.get("/api/v1/events?q=a&from=now-1h&to=now&limit=5&order=asc").await.ok();
     // The web's download is no operation of the API, and keeps to the same.
-    let page = Client { address: server.running.addresses.front, ..owner.clone() };
+    let page = Client { address: server.running.addresses.front.unwrap(), ..owner.clone() };
     let misspelt = page.get("/download/events?q=a&form=now-1h").await;
     check_problem(&misspelt, 400, "invalid");
     assert_eq!(misspelt.json()["errors"][0]["field"], "form");
@@ -102,7 +102,7 @@ async fn an_upload_that_stops_coming_is_too_slow() {
         "POST /api/v1/ingest HTTP/1.1\r\nhost: localhost\r\naccept-language: en\r\nconnection: close\r\n\
          authorization: Bearer {token}\r\ncontent-length: 1000000\r\n\r\n{line}"
     );
-    let mut stream = tokio::net::TcpStream::connect(server.running.addresses.back).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(server.running.addresses.back.unwrap()).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     api.until("/api/v1/events", |found| found["total"] == 1).await;
     tokio::time::pause();
@@ -233,7 +233,7 @@ async fn no_page_changes_the_log_level() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_cannot_take_every_connection() {
     let server = Server::start_with(&[("QGX_HTTP_CONNECTIONS_PER_ADDRESS", "2")]).await;
-    let address = server.running.addresses.back;
+    let address = server.running.addresses.back.unwrap();
     let mut held = Vec::new();
     for _ in 0..2 {
         held.push(tokio::net::TcpStream::connect(address).await.unwrap());

@@ -37,8 +37,8 @@ async fn all_addresses_that_are_taken_are_named() {
     let server = Server::start().await;
     let other = tempfile::tempdir().unwrap();
     let taken = [
-        ("QGX_FRONT_LISTEN", server.running.addresses.front.to_string()),
-        ("QGX_BACK_LISTEN", server.running.addresses.back.to_string()),
+        ("QGX_FRONT_LISTEN", server.running.addresses.front.unwrap().to_string()),
+        ("QGX_BACK_LISTEN", server.running.addresses.back.unwrap().to_string()),
     ];
     let taken: Vec<(&str, &str)> = taken.iter().map(|(name, address)| (*name, address.as_str())).collect();
     let message = server::start(config(other.path(), &taken)).await.err().unwrap().to_string();
@@ -98,14 +98,15 @@ async fn a_machine_watches_itself() {
 async fn tls_is_served_where_it_is_asked_for() {
     let server = Server::start_with(&[("QGX_TLS_SELF_SIGNED", "true")]).await;
     let target = server::client::Target {
-        address: format!("localhost:{}", server.running.addresses.ingestion.port()),
+        address: format!("localhost:{}", server.running.addresses.ingestion.unwrap().port()),
         tls_ca: Some(server.dir.path().join("self-signed.crt")),
+        ..server::client::Target::default()
     };
     let hello = server::client::Hello { stream: Some("tls".to_owned()), ..server::client::Hello::default() };
     let (_, _, reply) = server::client::connection::greet(&target, &hello).await.unwrap();
     assert_eq!(reply, server::client::Reply::Ok { last_seq: 0 });
     let web = server::client::Target {
-        address: format!("localhost:{}", server.running.addresses.front.port()),
+        address: format!("localhost:{}", server.running.addresses.front.unwrap().port()),
         ..target
     };
     let (mut reader, mut writer) = web.connect().await.unwrap();
@@ -124,7 +125,7 @@ async fn tls_is_served_where_it_is_asked_for() {
 async fn an_http_request_on_the_tcp_port_is_told_where_to_go() {
     let server = Server::start().await;
     let mut client = server.back();
-    client.address = server.running.addresses.ingestion;
+    client.address = server.running.addresses.ingestion.unwrap();
     let answer = client.ask(Method::GET, "/", "").await;
     assert_eq!(answer.status.as_u16(), 400);
     assert!(answer.text().contains("/api/v1/ingest"), "{}", answer.text());

@@ -3,6 +3,7 @@
 use crate::process::{Run, cargo, root, target_dir};
 use crate::{prerequisites, web};
 use notify_debouncer_mini::{new_debouncer, notify::RecursiveMode};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::Child;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub fn run(serve: &[String]) -> anyhow::Result<()> {
     }
     let mut running: Option<Child> = None;
     loop {
-        let built = newest();
+        let built = state();
         match build() {
             Ok(()) => {
                 stop(running.take())?;
@@ -31,7 +32,7 @@ pub fn run(serve: &[String]) -> anyhow::Result<()> {
         }
         // What changed while building is built at once; otherwise wait for the next change. A file that was only read is
         // told of too.
-        while newest() == built {
+        while state() == built {
             if changes.recv().is_err() {
                 return stop(running.take());
             }
@@ -41,9 +42,13 @@ pub fn run(serve: &[String]) -> anyhow::Result<()> {
     }
 }
 
-/// When the last of the sources changed.
-fn newest() -> Option<std::time::SystemTime> {
-    WATCHED.iter().filter_map(|part| web::newest(&root().join(part))).max()
+/// A digest of which sources there are and when each changed: a file that goes, or takes another's name, counts too.
+fn state() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for part in WATCHED {
+        web::each_file(&root().join(part), &mut |path, changed| (path, changed).hash(&mut hasher));
+    }
+    hasher.finish()
 }
 
 fn build() -> anyhow::Result<()> {

@@ -6,6 +6,8 @@
 
 mod browser;
 mod clients;
+#[cfg(test)]
+mod deploy;
 mod dev;
 mod fuzz;
 mod prerequisites;

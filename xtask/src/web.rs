@@ -4,6 +4,7 @@ use crate::process::{Run, root, target_dir};
 use crate::{steps, tools};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,12 +62,24 @@ fn fresh(dist: &Path) -> bool {
 }
 
 /// When a file, or the last of a folder's, changed.
-pub fn newest(path: &Path) -> Option<std::time::SystemTime> {
-    let meta = std::fs::metadata(path).ok()?;
-    if meta.is_file() {
-        return meta.modified().ok();
+fn newest(path: &Path) -> Option<SystemTime> {
+    let mut newest = None;
+    each_file(path, &mut |_, changed| newest = newest.max(changed));
+    newest
+}
+
+/// Tells of a file, or of all in a folder and below, by name, and when each changed.
+pub fn each_file(path: &Path, tell: &mut dyn FnMut(&Path, Option<SystemTime>)) {
+    if path.is_dir() {
+        let mut inside: Vec<_> =
+            std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        inside.sort();
+        for path in inside {
+            each_file(&path, tell);
+        }
+    } else if let Ok(meta) = std::fs::metadata(path) {
+        tell(path, meta.modified().ok());
     }
-    std::fs::read_dir(path).ok()?.filter_map(|entry| newest(&entry.ok()?.path())).max()
 }
 
 /// One file of the first load.

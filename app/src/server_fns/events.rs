@@ -3,12 +3,15 @@
 #[cfg(feature = "ssr")]
 use super::{answer, request};
 use crate::call::call;
+#[cfg(feature = "ssr")]
+use domain::api::Aggregate;
 use domain::api::{
     EventFilter, Facet, FieldInfo, Histogram, MetricQuery, MetricResult, Order, SearchResult, Surroundings,
 };
 use domain::{Event, EventId, TimeRange};
 #[cfg(feature = "ssr")]
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 call! {
     /// One page of events, at most 500.
@@ -101,10 +104,36 @@ call! {
     }
 }
 
+/// A number of one source over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Charted {
+    /// As asked for.
+    pub mean: MetricResult,
+    /// The least value of each step.
+    pub least: Vec<Option<f64>>,
+    /// The greatest value of each step.
+    pub greatest: Vec<Option<f64>>,
+}
+
 call! {
-    /// A number over time.
-    "metrics": fn metrics(query: MetricQuery) -> MetricResult {
+    /// A number over time, with the least and the greatest of each step.
+    "metrics": fn metrics(query: MetricQuery) -> Charted {
         let request = request()?;
-        answer(request.services.metrics(&request.ctx, query).await, &request)
+        let by = |aggregate| request.services.metrics(&request.ctx, MetricQuery { aggregate, ..query.clone() });
+        let edge = |found: MetricResult| found.series.into_iter().next().map(|s| s.values).unwrap_or_default();
+        let found = async {
+            let mean = request.services.metrics(&request.ctx, query.clone()).await?;
+            let (least, greatest) = (edge(by(Aggregate::Min).await?), edge(by(Aggregate::Max).await?));
+            Ok(Charted { mean, least, greatest })
+        };
+        answer(found.await, &request)
+    }
+}
+
+call! {
+    /// The day nearest to a window without a match that has one.
+    "nearest": fn nearest(filter: EventFilter) -> Option<TimeRange> {
+        let request = request()?;
+        answer(request.services.nearest(&request.ctx, filter).await, &request)
     }
 }

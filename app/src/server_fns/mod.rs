@@ -3,6 +3,7 @@
 pub mod account;
 pub mod auth;
 pub mod events;
+pub mod masking;
 pub mod overview;
 pub mod sources;
 pub mod tastes;

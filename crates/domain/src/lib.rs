@@ -16,6 +16,7 @@ pub mod role;
 pub mod text;
 pub mod time;
 mod tzif;
+pub mod unit;
 pub mod window;
 pub mod zone;
 
@@ -25,5 +26,6 @@ pub use lang::Lang;
 pub use level::Level;
 pub use role::{Permission, Role};
 pub use time::{TimeRange, Timestamp};
+pub use unit::Unit;
 pub use window::TimeWindow;
 pub use zone::{Civil, Zone};

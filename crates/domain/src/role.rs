@@ -34,7 +34,10 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         self >= match permission {
             Permission::ReadEvents | Permission::ReadSources | Permission::OwnAccount => Self::Viewer,
-            Permission::SendEvents | Permission::WriteSources | Permission::IngestTokens => Self::Editor,
+            Permission::SendEvents
+            | Permission::WriteSources
+            | Permission::IngestTokens
+            | Permission::ResolveDeadLetters => Self::Editor,
             Permission::ApiTokens | Permission::TenantSettings => Self::Owner,
             Permission::Platform => return false,
         }
@@ -56,6 +59,8 @@ pub enum Permission {
     WriteSources,
     /// Make, list and revoke ingest tokens; see refusals.
     IngestTokens,
+    /// Edit, replay and discard dead letters.
+    ResolveDeadLetters,
     /// Make, list and revoke API tokens.
     ApiTokens,
     /// Zone, retention and other settings of the tenant.

@@ -1,20 +1,22 @@
 //! Tokens at the door: who holds this secret, for ingestion and for the API.
 
+use crate::bus::Said;
 use crate::cache::TimedCache;
-use crate::ingest_access::{Identity, IngestAccess, IngestTenant, Masking, RefusalCode};
+use crate::ingest_access::{Identity, IngestAccess, IngestTenant, Masking, RefusalCode, StreamTaken};
 use crate::secret::{looks_like_token, token_hash};
 use crate::tenants::DEFAULT_SLUG;
+use crate::trusted::TrustSet;
 use crate::{Actor, Ctx, ServiceError, Services, TokenActor};
 use async_trait::async_trait;
 use domain::api::{Refusal, TokenKind};
-use domain::{Permission, Role, TenantId, Timestamp, Zone};
+use domain::{Permission, Role, SourceKey, TenantId, Timestamp, Zone};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use store::sql::{TenantRow, TokenRow};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 const MINUTE_NANOS: i64 = 60_000_000_000;
 /// How long an ended token is told of: far longer than anybody remembers it.
@@ -30,6 +32,10 @@ pub(crate) struct AccessState {
     /// Tokens ended a short while ago.
     revoked: watch::Sender<Arc<HashSet<u64>>>,
     revoked_read_at: Mutex<Option<Timestamp>>,
+    /// Who needs no token.
+    pub(crate) trust: watch::Sender<Arc<TrustSet>>,
+    /// Set once that was read.
+    pub(crate) trust_known: OnceLock<()>,
     uses: Mutex<HashMap<u64, Use>>,
 }
 
@@ -56,6 +62,8 @@ impl Default for AccessState {
             only_tenant: TimedCache::default(),
             revoked: watch::Sender::new(Arc::default()),
             revoked_read_at: Mutex::default(),
+            trust: watch::Sender::new(Arc::default()),
+            trust_known: OnceLock::new(),
             uses: Mutex::default(),
         }
     }
@@ -175,8 +183,14 @@ impl Services {
         self.inner.access.only_tenant.forget(|(), _| true);
     }
 
-    /// A token was ended here: nobody waits for the next look into the database.
+    /// A token was ended here: nobody waits for the next look into the database, and no other process does.
     pub(crate) fn token_ended(&self, id: u64) {
+        self.inner.live.bus().say(Said::TokenEnded { token: id });
+        self.token_ended_elsewhere(id);
+    }
+
+    /// A token was ended, here or in another process.
+    pub(crate) fn token_ended_elsewhere(&self, id: u64) {
         self.inner.access.tokens.forget(|_, row| row.id == id);
         self.inner.access.revoked.send_if_modified(|set| {
             let mut more = HashSet::clone(set);
@@ -184,6 +198,13 @@ impl Services {
             *set = Arc::new(more);
             new
         });
+    }
+
+    /// Keeps a refusal, and tells it to who watches here.
+    pub(crate) fn heard_refusal(&self, refusal: Refusal, tenant: Option<&TenantId>) {
+        if let Some(shown) = self.inner.refusals.note(refusal, tenant) {
+            self.inner.live.publish_refusal(tenant, shown);
+        }
     }
 
     /// Looks which tokens were ended or have expired since the last look, with minutes to spare for other clocks and for
@@ -272,9 +293,46 @@ impl IngestAccess for Services {
         if known.suspended { Err(RefusalCode::Suspended) } else { Ok(identity(known.tenant, None)) }
     }
 
+    fn trust(&self) -> watch::Receiver<Arc<TrustSet>> {
+        self.inner.access.trust.subscribe()
+    }
+
+    async fn know_trust(&self) -> Result<(), RefusalCode> {
+        Services::know_trust(self).await
+    }
+
+    async fn identify_trusted(
+        &self,
+        tenant: &TenantId,
+        source: Option<SourceKey>,
+        name: Option<Arc<str>>,
+    ) -> Result<Identity, RefusalCode> {
+        let known = self.ingest_tenant(tenant).await.map_err(|error| unavailable(&error))?;
+        let known = known.ok_or(RefusalCode::NoCredential)?;
+        if known.suspended {
+            return Err(RefusalCode::Suspended);
+        }
+        Ok(Identity { tenant: known.tenant, source, token: 0, name })
+    }
+
     async fn owner_of(&self, secret: &str) -> Option<(TenantId, u64)> {
         let (row, _) = self.token_holder(secret).await.ok()??;
         Some((row.tenant.clone(), row.id))
+    }
+
+    async fn known_sources(&self, tenant: &TenantId, most: usize) -> Option<Vec<SourceKey>> {
+        const PAGE: u32 = 10_000;
+        let mut found = Vec::new();
+        while found.len() < most {
+            let page = self.sql().source_keys(tenant, found.last(), PAGE).await;
+            let page = page.map_err(|error| unavailable(&error.into())).ok()?;
+            let is_last = page.len() < PAGE as usize;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        Some(found)
     }
 
     fn revocations(&self) -> watch::Receiver<Arc<HashSet<u64>>> {
@@ -284,9 +342,16 @@ impl IngestAccess for Services {
     fn refused(&self, refusal: Refusal, tenant: Option<TenantId>) {
         let reason = RefusalCode::parse(&refusal.code).map_or("other", RefusalCode::code);
         metrics::counter!("qgx_ingest_refusals_total", "reason" => reason).increment(refusal.count.max(1));
-        if let Some(shown) = self.inner.refusals.note(refusal, tenant.as_ref()) {
-            self.inner.live.publish_refusal(tenant.as_ref(), shown);
-        }
+        self.inner.live.bus().say_refusal(tenant.as_ref(), &refusal);
+        self.heard_refusal(refusal, tenant.as_ref());
+    }
+
+    fn stream_taken(&self, taken: StreamTaken) {
+        self.inner.live.bus().say(Said::StreamTaken(taken));
+    }
+
+    fn streams_taken(&self) -> Option<broadcast::Receiver<StreamTaken>> {
+        Some(self.inner.live.streams_taken())
     }
 
     fn token_used(&self, id: u64, peer: IpAddr) {

@@ -38,6 +38,7 @@ pub(crate) struct SearchCursor {
 
 const SEARCH: u8 = 1;
 const SKIP: u8 = 2;
+const PLACE: u8 = 3;
 
 impl SearchCursor {
     /// As text.
@@ -83,6 +84,29 @@ pub(crate) fn read_skip(text: &str, question: Fingerprint, lang: Lang) -> Result
         .and_then(|body| <[u8; 8]>::try_from(body).ok())
         .map(u64::from_be_bytes)
         .ok_or_else(|| refused(lang))
+}
+
+/// A cursor of a list by time, after an item of it.
+pub(crate) fn write_place(at: Timestamp, id: EventId, question: Fingerprint) -> String {
+    let mut bytes = vec![PLACE];
+    bytes.extend(question.0);
+    bytes.extend(at.as_nanos().to_be_bytes());
+    bytes.extend(id.0.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// After which item.
+pub(crate) fn read_place(
+    text: &str,
+    question: Fingerprint,
+    lang: Lang,
+) -> Result<(Timestamp, EventId), ServiceError> {
+    let body = body_of(text, PLACE, question).and_then(|body| <[u8; 24]>::try_from(body).ok());
+    let body = body.ok_or_else(|| refused(lang))?;
+    let (mut nanos, mut id) = ([0; 8], [0; 16]);
+    nanos.copy_from_slice(&body[..8]);
+    id.copy_from_slice(&body[8..]);
+    Ok((Timestamp::from_nanos(i64::from_be_bytes(nanos)), EventId(uuid::Uuid::from_bytes(id))))
 }
 
 fn body_of(text: &str, kind: u8, question: Fingerprint) -> Option<Vec<u8>> {

@@ -41,6 +41,14 @@ pub enum ServiceError {
         /// What is taken: `key`, `slug`, `email`, …
         what: &'static str,
     },
+    /// In no state for what is asked of it: 409. The text is for the asker, in their language.
+    #[error("not in a state for it: {code}")]
+    Unfit {
+        /// Stable, for programs.
+        code: &'static str,
+        /// Why, for people.
+        text: String,
+    },
     /// Too often: 429.
     #[error("too many requests")]
     RateLimited {
@@ -105,6 +113,7 @@ impl ServiceError {
             Self::NotFound { .. } => "not_found",
             Self::Invalid(_) => "invalid",
             Self::Conflict { .. } => "conflict",
+            Self::Unfit { code, .. } => code,
             Self::RateLimited { .. } => "rate_limited",
             Self::TooLarge(_) => "too_large",
             Self::Deadline => "deadline",
@@ -120,7 +129,7 @@ impl ServiceError {
             Self::Forbidden { .. } | Self::MustChangePassword => 403,
             Self::NotFound { .. } => 404,
             Self::Invalid(_) => 400,
-            Self::Conflict { .. } => 409,
+            Self::Conflict { .. } | Self::Unfit { .. } => 409,
             Self::RateLimited { .. } => 429,
             Self::TooLarge(_) => 413,
             Self::Deadline => 504,
@@ -200,6 +209,9 @@ impl ServiceError {
                 ("이미 있습니다", format!("같은 {}이(가) 이미 있습니다.", thing(what, Lang::Ko))),
                 ("Already there", format!("This {} is already taken.", thing(what, Lang::En))),
             ),
+            Self::Unfit { text, .. } => {
+                (("지금은 할 수 없습니다", text.clone()), ("Not possible as it is", text.clone()))
+            }
             Self::RateLimited { retry_after } => (
                 ("요청이 너무 많습니다", format!("{}초 뒤에 다시 시도하세요.", secs(*retry_after))),
                 ("Too many requests", format!("Try again in {} s.", secs(*retry_after))),
@@ -245,6 +257,7 @@ fn permission_name(permission: Permission, lang: Lang) -> &'static str {
         Permission::IngestTokens => ("수집 토큰 관리", "manage ingest tokens"),
         Permission::ApiTokens => ("API 토큰 관리", "manage API tokens"),
         Permission::TenantSettings => ("테넌트 설정", "change the tenant's settings"),
+        Permission::ResolveDeadLetters => ("오류 기록 처리", "deal with dead letters"),
         Permission::OwnAccount => ("본인 계정", "act on an account of one's own (people only)"),
         Permission::Platform => ("플랫폼 운영", "operate the platform"),
     };
@@ -263,12 +276,14 @@ fn thing(what: &'static str, lang: Lang) -> &'static str {
         "slug" => "짧은 이름",
         "email" => "이메일",
         "path" => "주소",
+        "dead_letter" => "오류 기록",
         "Idempotency-Key" => "Idempotency-Key",
         _ => "항목",
     };
     let en = match what {
         "email" => "e-mail",
         "slug" => "short name",
+        "dead_letter" => "dead letter",
         other => other,
     };
     lang.pick(ko, en)

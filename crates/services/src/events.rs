@@ -21,6 +21,9 @@ const READER_PATIENCE: Duration = Duration::from_secs(30);
 const SURROUNDING_BYTES: usize = 4 * PAGE_BYTES;
 /// How far back an arrival counts as having come just now.
 const JUST_NOW_NANOS: i64 = 900_000_000_000;
+/// How far from the window an arrival lies that is worth a word.
+const BESIDE_NANOS: i64 = 60_000_000_000;
+const DAY_NANOS: i64 = 86_400_000_000_000;
 
 impl Services {
     /// A page of the events that match, with their exact total; on the first page also what arrived just now outside
@@ -57,7 +60,12 @@ impl Services {
                         return Ok(None);
                     }
                     let since = Timestamp::now().plus_nanos(-JUST_NOW_NANOS);
-                    index.outside(tenant, query, range, since, limit.clone()).await
+                    // What lies a moment beside it has only come late, or in between.
+                    let about = TimeRange {
+                        from: range.from.plus_nanos(-BESIDE_NANOS),
+                        to: range.to.plus_nanos(BESIDE_NANOS),
+                    };
+                    index.outside(tenant, query, about, since, limit.clone()).await
                 };
                 tokio::try_join!(index.search(tenant, search, limit.clone()), outside)
             })
@@ -68,6 +76,45 @@ impl Services {
             took_ms: millis_since(started),
             outside: outside.map(|(count, range)| OutsideWindow { count, range }),
         })
+    }
+
+    /// The tenant's day that is nearest to a window and has a match; `None` where nothing matches outside it. Needs
+    /// [`Permission::ReadEvents`].
+    ///
+    /// # Errors
+    /// As [`Services::search`].
+    pub async fn nearest(&self, ctx: &Ctx, filter: EventFilter) -> Result<Option<TimeRange>, ServiceError> {
+        let tenant = ctx.require(Permission::ReadEvents)?;
+        let mut check = Check::new(ctx.lang);
+        check.range(filter.range);
+        let query = check.query("q", &filter.q);
+        check.done()?;
+        let TimeRange { from, to } = filter.range;
+        let one = |order, range| Search { query: query.clone(), range, order, limit: 1, after: None };
+        let ahead = Timestamp::now().plus_nanos(2 * DAY_NANOS).max(to);
+        let before = one(Order::Desc, TimeRange { from: Timestamp::from_nanos(0).min(from), to: from });
+        let after = one(Order::Asc, TimeRange { from: to, to: ahead });
+        let index = &self.stores().index;
+        let (before, after) = self
+            .read(ctx, tenant, |limit| async move {
+                tokio::try_join!(
+                    index.search(tenant, before, limit.clone()),
+                    index.search(tenant, after, limit)
+                )
+            })
+            .await?;
+        let times = |page: &[Bytes]| Ok::<_, ServiceError>(events(page)?.first().map(|event| event.ts));
+        let gap = |at: &Timestamp| {
+            from.as_nanos().saturating_sub(at.as_nanos()).max(at.as_nanos().saturating_sub(to.as_nanos()))
+        };
+        let found = [times(&before.events)?, times(&after.events)?].into_iter().flatten().min_by_key(gap);
+        let zone = self.zone_of(tenant).await?;
+        let midnight = |at: Timestamp| zone.instant(zone.civil(at).midnight()).unwrap_or(at);
+        Ok(found.map(|at| {
+            let from = midnight(at);
+            // A day has 25 hours at most, and the next one more than two.
+            TimeRange { from, to: midnight(from.plus_nanos(DAY_NANOS + DAY_NANOS / 12)) }
+        }))
     }
 
     /// One event. Needs [`Permission::ReadEvents`].

@@ -1,13 +1,15 @@
 //! What ingestion asks: whose data is this, and may it come in?
 
+use crate::trusted::TrustSet;
 use async_trait::async_trait;
 use domain::api::Refusal;
 use domain::masking::Rules;
-use domain::{Lang, SourceKey, TenantId, Zone};
+use domain::{Lang, SourceKey, TenantId, Timestamp, Zone};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// Who a connection is.
 #[derive(Debug, Clone)]
@@ -83,6 +85,12 @@ pub enum RefusalCode {
     Unavailable,
     /// A second, different credential on one connection.
     IdentityChanged,
+    /// A client certificate that no authority of a tenant vouches for.
+    BadCertificate,
+    /// A client certificate that was ended, or whose authority was.
+    RevokedCertificate,
+    /// The address rule that let it in holds no more.
+    AddressRuleEnded,
     /// An HTTP request on the TCP port.
     Http,
     /// More connections than allowed.
@@ -93,11 +101,13 @@ pub enum RefusalCode {
     Quota,
     /// The platform takes no more for now.
     Busy,
+    /// Records name more new sources than a tenant may have in a day; they were taken, without them.
+    TooManySources,
 }
 
 impl RefusalCode {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::NoCredential,
         Self::BadToken,
         Self::ExpiredToken,
@@ -106,11 +116,15 @@ impl RefusalCode {
         Self::Suspended,
         Self::Unavailable,
         Self::IdentityChanged,
+        Self::BadCertificate,
+        Self::RevokedCertificate,
+        Self::AddressRuleEnded,
         Self::Http,
         Self::TooManyConnections,
         Self::FrameTooLarge,
         Self::Quota,
         Self::Busy,
+        Self::TooManySources,
     ];
 
     /// Stable, for programs and for [`Refusal::code`].
@@ -124,11 +138,15 @@ impl RefusalCode {
             Self::Suspended => "suspended",
             Self::Unavailable => "unavailable",
             Self::IdentityChanged => "identity_changed",
+            Self::BadCertificate => "bad_certificate",
+            Self::RevokedCertificate => "revoked_certificate",
+            Self::AddressRuleEnded => "address_rule_ended",
             Self::Http => "http",
             Self::TooManyConnections => "too_many_connections",
             Self::FrameTooLarge => "frame_too_large",
             Self::Quota => "quota",
             Self::Busy => "busy",
+            Self::TooManySources => "too_many_sources",
         }
     }
 
@@ -170,6 +188,18 @@ impl RefusalCode {
                 "한 연결에서 다른 토큰으로 바꿀 수 없습니다. 새로 연결하세요.",
                 "A connection cannot change its token. Open a new connection.",
             ),
+            Self::BadCertificate => (
+                "어느 테넌트의 인증 기관도 보증하지 않는 클라이언트 인증서입니다. 운영자에게 문의하세요.",
+                "No authority of a tenant vouches for this client certificate. Ask the operator.",
+            ),
+            Self::RevokedCertificate => (
+                "폐기되었거나 인증 기관이 제거된 클라이언트 인증서입니다. 운영자에게 문의하세요.",
+                "This client certificate was revoked, or its authority was removed. Ask the operator.",
+            ),
+            Self::AddressRuleEnded => (
+                "이 주소를 허용하던 주소 규칙이 없어졌습니다. 토큰을 쓰거나 운영자에게 문의하세요.",
+                "The address rule that let this address in has gone. Use a token, or ask the operator.",
+            ),
             Self::Http => (
                 "TCP 수집 포트입니다. HTTP는 REST API 포트로 보내세요.",
                 "This is the TCP ingestion port. Send HTTP to the port of the REST API.",
@@ -190,9 +220,24 @@ impl RefusalCode {
                 "지금은 더 받을 수 없습니다. 잠시 뒤 다시 시도하세요.",
                 "No more can be taken for now. Try again shortly.",
             ),
+            Self::TooManySources => (
+                "하루에 새로 만들 수 있는 소스 수를 넘었습니다. 레코드는 토큰의 소스에 저장됩니다.",
+                "More new sources than a day may have. The records are kept under the token's source.",
+            ),
         };
         lang.pick(ko, en)
     }
+}
+
+/// A connection took a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamTaken {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The stream, as ingestion names it.
+    pub stream: String,
+    /// When: of two connections the later one has it.
+    pub at: Timestamp,
 }
 
 /// What ingestion asks of the services. [`crate::Services`] answers it; ingestion's tests bring their own.
@@ -211,10 +256,43 @@ pub trait IngestAccess: Send + Sync + 'static {
     /// The reason it is refused for.
     async fn identify_loopback(&self, peer: IpAddr) -> Result<Identity, RefusalCode>;
 
+    /// Who is trusted without a token, now and from now on. Empty before [`IngestAccess::know_trust`].
+    fn trust(&self) -> watch::Receiver<Arc<TrustSet>> {
+        watch::channel(Arc::default()).1
+    }
+
+    /// Reads who is trusted, where that was never done.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Unavailable`] where it cannot be read.
+    async fn know_trust(&self) -> Result<(), RefusalCode> {
+        Ok(())
+    }
+
+    /// A peer that is trusted to speak for a tenant, bound to this source, with this name in place of a token's.
+    ///
+    /// # Errors
+    /// The reason it is refused for.
+    async fn identify_trusted(
+        &self,
+        tenant: &TenantId,
+        source: Option<SourceKey>,
+        name: Option<Arc<str>>,
+    ) -> Result<Identity, RefusalCode> {
+        let _ = (tenant, source, name);
+        Err(RefusalCode::NoCredential)
+    }
+
     /// Whose token this is and its id, even where it is refused, so that the refusal can be shown to its owner.
     async fn owner_of(&self, secret: &str) -> Option<(TenantId, u64)> {
         let _ = secret;
         None
+    }
+
+    /// The sources a tenant has, at most so many; `None` where they cannot be known just now.
+    async fn known_sources(&self, tenant: &TenantId, most: usize) -> Option<Vec<SourceKey>> {
+        let _ = (tenant, most);
+        Some(Vec::new())
     }
 
     /// Tokens revoked or expired a short while ago: their connections are to be closed.
@@ -225,6 +303,16 @@ pub trait IngestAccess: Send + Sync + 'static {
 
     /// Notes that a token was used; cheap, written later.
     fn token_used(&self, id: u64, peer: IpAddr);
+
+    /// Tells other processes that a connection of this one took a stream.
+    fn stream_taken(&self, taken: StreamTaken) {
+        let _ = taken;
+    }
+
+    /// Streams that connections of other processes take; `None` where there are no others.
+    fn streams_taken(&self) -> Option<broadcast::Receiver<StreamTaken>> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,14 @@
 //! | [`ctx`], [`error`] | who asks and until when; why not |
 //! | `login`, `account`, `people`, `tenants` | sign-in, one's own account, people, tenants, first start |
 //! | `tokens`, `access`, [`ingest_access`] | tokens, and what ingestion asks about them |
+//! | `trust`, [`trusted`] | client certificates and address rules: who needs no token |
 //! | `sources`, `source_import` | the registry of sources |
 //! | `masking` | what of arriving data is hidden |
+//! | `dead_letters`, `dead_letter_actions`, [`replayer`] | what could not be stored: looked at, mended, replayed, discarded |
 //! | `events`, `counts`, `metric_query`, `overview` | search, histogram and facets, numbers over time, the first screen |
 //! | `reads`, `cursor`, `check` | deadlines and queues of reads, pages, wrong input |
 //! | [`live`], [`subscribe`], `refusals`, [`status`] | what happens just now |
+//! | `bus` | what processes tell each other of it, where the roles are split |
 //!
 //! What holds everywhere:
 //! - No read without a tenant, and no tenant from anywhere but the [`Ctx`].
@@ -27,10 +30,13 @@
 mod access;
 mod account;
 mod attempts;
+mod bus;
 mod cache;
 mod check;
 mod counts;
 mod cursor;
+mod dead_letter_actions;
+mod dead_letters;
 mod events;
 mod hand_over;
 mod login;
@@ -47,30 +53,38 @@ mod source_import;
 mod sources;
 mod tenants;
 mod tokens;
+mod trust;
 mod upkeep;
 
 pub mod ctx;
 pub mod error;
 pub mod ingest_access;
 pub mod live;
+pub mod replayer;
 pub mod status;
 pub mod subscribe;
+pub mod trusted;
 
 #[cfg(test)]
 mod tests;
 
 pub use ctx::{Actor, Ctx, Person, TokenActor};
+pub use dead_letter_actions::LETTERS_AT_ONCE;
+pub use dead_letters::EDIT_BYTES;
 pub use domain::api::{ImportReport, ProfileInput, SourceListRequest, TenantInput};
 pub use error::{Cause, ServiceError};
-pub use ingest_access::{Identity, IngestAccess, IngestTenant, Masking, RefusalCode};
+pub use ingest_access::{Identity, IngestAccess, IngestTenant, Masking, RefusalCode, StreamTaken};
 pub use live::{LiveHub, Tail, TailId};
 pub use login::LoginOk;
 pub use password::PasswordParams;
 pub use people::{Bootstrap, CreatedUser, NewUser, OwnerSetup, UserInfo};
-pub use status::{Backlog, PipelineStatus, Stage, StageStatus};
+pub use status::{Backlog, PipelineStatus, ProcessStatus, Stage, StageStatus};
 pub use subscribe::LiveRequest;
 pub use tenants::NewTenant;
+pub use trusted::{TrustSet, TrustedAuthority, TrustedNetwork};
 
+use domain::TenantId;
+use domain::api::LiveTotals;
 use std::sync::Arc;
 use store::broker::Broker;
 use store::index::EventIndex;
@@ -116,7 +130,9 @@ struct Inner {
     people: cache::TimedCache<account::PersonKey, Option<account::Standing>>,
     access: access::AccessState,
     refusals: refusals::RefusalBook,
+    source_counts: cache::TimedCache<domain::TenantId, (u64, u64, u64)>,
     reads: reads::ReadGate,
+    replayer: parking_lot::RwLock<Option<Arc<dyn replayer::Replayer>>>,
     watched_sources: upkeep::WatchedSources,
 }
 
@@ -134,7 +150,9 @@ impl Services {
                 people: cache::TimedCache::default(),
                 access: access::AccessState::default(),
                 refusals: refusals::RefusalBook::default(),
+                source_counts: cache::TimedCache::default(),
                 reads: reads::ReadGate::default(),
+                replayer: parking_lot::RwLock::default(),
                 watched_sources: upkeep::WatchedSources::default(),
             }),
         }
@@ -153,6 +171,12 @@ impl Services {
     /// The pipeline's figures of this process.
     pub fn status(&self) -> &PipelineStatus {
         &self.inner.status
+    }
+
+    /// One second of a tenant, as far as the processor of this process has it.
+    pub fn publish_second(&self, tenant: &TenantId, totals: LiveTotals) {
+        let delays = self.status().take_delays(tenant);
+        self.live().publish_share(tenant, totals, delays);
     }
 
     fn sql(&self) -> &dyn SqlStore {

@@ -2,15 +2,23 @@
 //!
 //! One bounded broadcast a tenant. Nobody who publishes ever waits: a reader that is too slow is told how much it
 //! missed. Tenants that nobody watches and that send nothing are forgotten.
+//!
+//! Where the roles are split, the hub of each process is joined to the others by the live bus ([`crate::bus`]): what is
+//! published here is said there, and a second of a tenant is put together from what each processor says of it.
 
+use crate::bus::{BusEnd, FORGOTTEN, Said};
+use crate::ingest_access::StreamTaken;
 use domain::api::{LiveMessage, LiveTotals, Refusal, SourceState};
 use domain::query::Query;
 use domain::{Event, SourceKey, TenantId, Timestamp};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{HashMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 
 /// Messages a slow reader may lag behind.
 const BACKLOG: usize = 128;
@@ -27,6 +35,14 @@ pub const TAILS_PER_TENANT: usize = 64;
 /// Events of a tail in one message.
 pub const TAIL_EVENTS: usize = 200;
 const HISTORY_NANOS: i64 = 60_000_000_000;
+/// How long a second waits for what other processors say of it.
+const PUT_TOGETHER: Duration = Duration::from_millis(700);
+/// Sources named in a second.
+const TOP_SOURCES: usize = 20;
+/// Tails of other processes, in all.
+const REMOTE_TAILS: usize = 4_096;
+/// Streams taken elsewhere that may wait to be looked at.
+const TAKEN_BACKLOG: usize = 1_024;
 
 /// Names a registered tail within this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,26 +59,53 @@ pub struct Tail {
     pub query: Query,
 }
 
+/// A tail of another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemoteTail {
+    /// Its name there.
+    pub(crate) id: u64,
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// What it shows.
+    pub(crate) query: String,
+}
+
+/// What another process watches for.
+#[derive(Debug)]
+struct Watcher {
+    heard: Instant,
+    /// Their names here.
+    tails: Vec<(TailId, RemoteTail)>,
+}
+
 /// The hub of this process.
 #[derive(Debug, Clone)]
 pub struct LiveHub {
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(crate) struct State {
+    pub(crate) bus: BusEnd,
     tenants: Mutex<HashMap<TenantId, Feed>>,
     /// Refusals that belong to no tenant.
     strangers: broadcast::Sender<Arc<Refusal>>,
     tails: RwLock<Arc<Vec<Tail>>>,
     outlets: Mutex<HashMap<TailId, Outlet>>,
     next_tail: AtomicU64,
+    /// By the name of their process.
+    watchers: Mutex<HashMap<String, Watcher>>,
+    taken: broadcast::Sender<StreamTaken>,
 }
 
 #[derive(Debug)]
 struct Feed {
     sender: broadcast::Sender<Published>,
     history: VecDeque<Arc<LiveTotals>>,
+    /// Seconds being put together, since when.
+    coming: BTreeMap<i64, (Instant, LiveTotals)>,
+    /// The last that was put together.
+    done: i64,
     streams: usize,
     tails: usize,
     readers: HashMap<Arc<str>, usize>,
@@ -74,6 +117,8 @@ struct Outlet {
     page_id: Arc<str>,
     sender: mpsc::Sender<LiveMessage>,
     missed: Arc<AtomicU64>,
+    /// Since when, and how many events: of all processors together.
+    second: Arc<Mutex<(Instant, usize)>>,
 }
 
 #[derive(Debug, Clone)]
@@ -116,20 +161,65 @@ impl Default for LiveHub {
         let (strangers, _) = broadcast::channel(BACKLOG);
         Self {
             state: Arc::new(State {
+                bus: BusEnd::default(),
                 tenants: Mutex::default(),
                 strangers,
                 tails: RwLock::default(),
                 outlets: Mutex::default(),
                 next_tail: AtomicU64::new(1),
+                watchers: Mutex::default(),
+                taken: broadcast::channel(TAKEN_BACKLOG).0,
             }),
         }
     }
 }
 
 impl LiveHub {
-    /// One second of a tenant.
+    /// One second of a tenant, as far as this process has it; `delays` are for the status of other processes.
+    pub(crate) fn publish_share(&self, tenant: &TenantId, totals: LiveTotals, delays: Vec<(u8, u64)>) {
+        if self.bus().is_joined() {
+            self.bus().say(Said::Totals { tenant: tenant.clone(), totals: totals.clone(), delays });
+            self.add_totals(tenant, totals);
+        } else {
+            self.publish_totals(tenant, totals);
+        }
+    }
+
+    /// One second of a tenant, whole.
     pub fn publish_totals(&self, tenant: &TenantId, totals: LiveTotals) {
         self.publish_totals_at(tenant, totals, Timestamp::now());
+    }
+
+    /// One processor's share of a second. What comes after its second was put together counts in the next: nothing is
+    /// left out, whatever the clocks say.
+    pub(crate) fn add_totals(&self, tenant: &TenantId, totals: LiveTotals) {
+        let mut tenants = self.state.tenants.lock();
+        let feed = feed_of(&mut tenants, tenant, Timestamp::now());
+        let second = totals.at.as_secs().max(feed.done.saturating_add(1));
+        match feed.coming.get_mut(&second) {
+            Some((_, sum)) => add(sum, totals),
+            None => {
+                let at = Timestamp::from_secs(second);
+                feed.coming.insert(second, (Instant::now(), LiveTotals { at, ..totals }));
+            }
+        }
+    }
+
+    /// Publishes the seconds that have waited long enough for all processors.
+    pub(crate) fn put_together(&self, now: Instant) {
+        let mut tenants = self.state.tenants.lock();
+        for feed in tenants.values_mut() {
+            while let Some(first) = feed.coming.first_entry()
+                && first.get().0 + PUT_TOGETHER <= now
+            {
+                let (second, (_, totals)) = first.remove_entry();
+                feed.done = second;
+                let totals = Arc::new(totals);
+                feed.history.push_back(totals.clone());
+                feed.forget_before(totals.at.plus_nanos(-HISTORY_NANOS));
+                feed.publish(Published::Totals(totals));
+            }
+        }
     }
 
     fn publish_totals_at(&self, tenant: &TenantId, totals: LiveTotals, now: Timestamp) {
@@ -143,6 +233,12 @@ impl LiveHub {
 
     /// A source came, went, or was heard from for the first time.
     pub fn publish_source(&self, tenant: &TenantId, key: SourceKey, state: SourceState) {
+        self.bus().say(Said::Source { tenant: tenant.clone(), key: key.clone(), state });
+        self.publish_source_here(tenant, key, state);
+    }
+
+    /// As [`Self::publish_source`], to readers of this process alone: each process looks for itself.
+    pub(crate) fn publish_source_here(&self, tenant: &TenantId, key: SourceKey, state: SourceState) {
         self.publish(tenant, Published::Source(key, state));
     }
 
@@ -158,6 +254,11 @@ impl LiveHub {
 
     /// A token's first event arrived.
     pub fn publish_token_seen(&self, tenant: &TenantId, token: u64, source: SourceKey) {
+        self.bus().say(Said::TokenSeen { tenant: tenant.clone(), token, source: source.clone() });
+        self.publish_token_seen_here(tenant, token, source);
+    }
+
+    pub(crate) fn publish_token_seen_here(&self, tenant: &TenantId, token: u64, source: SourceKey) {
         self.publish(tenant, Published::TokenSeen(token, source));
     }
 
@@ -175,7 +276,14 @@ impl LiveHub {
     /// Sends a tail the events that matched within a second, and how many more did. Beyond [`TAIL_EVENTS`] they are
     /// left out here.
     pub fn publish_tail(&self, id: TailId, mut events: Vec<Event>, omitted: u64) {
-        let Some(outlet) = self.state.outlets.lock().get(&id).cloned() else { return };
+        let outlet = self.state.outlets.lock().get(&id).cloned();
+        let Some(outlet) = outlet else {
+            let owner = self.watcher_of(id);
+            if let Some((process, tail)) = owner {
+                self.bus().say_matches(process, tail, events, omitted);
+            }
+            return;
+        };
         let over = events.len().saturating_sub(TAIL_EVENTS);
         events.truncate(TAIL_EVENTS);
         let message =
@@ -183,6 +291,105 @@ impl LiveHub {
         if outlet.sender.try_send(message).is_err() {
             outlet.missed.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// What another process found for a tail of this one. Of all processes together a tail gets [`TAIL_EVENTS`] a second.
+    pub(crate) fn publish_found(&self, tail: u64, mut events: Vec<Event>, omitted: u64) {
+        let id = TailId(tail);
+        let Some(second) = self.state.outlets.lock().get(&id).map(|outlet| outlet.second.clone()) else {
+            return;
+        };
+        let room = {
+            let (mut second, now) = (second.lock(), Instant::now());
+            if now >= second.0 + Duration::from_secs(1) {
+                *second = (now, 0);
+            }
+            let room = TAIL_EVENTS.saturating_sub(second.1);
+            second.1 += events.len().min(room);
+            room
+        };
+        let over = events.len().saturating_sub(room);
+        events.truncate(room);
+        self.publish_tail(id, events, omitted + over as u64);
+    }
+
+    /// Says what this process watches for.
+    pub(crate) fn announce_tails(&self) {
+        if !self.bus().is_joined() {
+            return;
+        }
+        let outlets = self.state.outlets.lock();
+        let own = self.tails().iter().filter(|tail| outlets.contains_key(&tail.id)).map(remote).collect();
+        drop(outlets);
+        self.bus().say(Said::Tails { tails: own });
+    }
+
+    /// From now on another process watches for these, and for nothing else.
+    pub(crate) fn watch_for(&self, process: &str, tails: Vec<RemoteTail>) {
+        let mut watchers = self.state.watchers.lock();
+        let now = Instant::now();
+        let before = watchers.remove(process).map_or_else(Vec::new, |watcher| watcher.tails);
+        if before.len() == tails.len() && before.iter().zip(&tails).all(|((_, known), tail)| known == tail) {
+            watchers.insert(process.to_owned(), Watcher { heard: now, tails: before });
+            return;
+        }
+        let elsewhere: usize = watchers.values().map(|watcher| watcher.tails.len()).sum();
+        let mut kept: HashMap<u64, TailId> = before.iter().map(|(id, tail)| (tail.id, *id)).collect();
+        let (mut named, mut added) = (Vec::with_capacity(tails.len()), Vec::new());
+        for tail in tails.into_iter().take(REMOTE_TAILS.saturating_sub(elsewhere)) {
+            if let Some(id) = kept.remove(&tail.id) {
+                named.push((id, tail));
+            } else if let Ok(query) = Query::parse(&tail.query) {
+                let id = TailId(self.state.next_tail.fetch_add(1, Ordering::Relaxed));
+                added.push(Tail { id, tenant: tail.tenant.clone(), query });
+                named.push((id, tail));
+            }
+        }
+        watchers.insert(process.to_owned(), Watcher { heard: now, tails: named });
+        drop(watchers);
+        self.change_tails(&kept.into_values().collect::<Vec<_>>(), added);
+    }
+
+    /// Watches no longer for processes that have said nothing for a while.
+    pub(crate) fn forget_silent(&self, now: Instant) {
+        let mut gone = Vec::new();
+        self.state.watchers.lock().retain(|_, watcher| {
+            let there = now < watcher.heard + FORGOTTEN;
+            if !there {
+                gone.extend(watcher.tails.iter().map(|(id, _)| *id));
+            }
+            there
+        });
+        self.change_tails(&gone, Vec::new());
+    }
+
+    fn change_tails(&self, gone: &[TailId], added: Vec<Tail>) {
+        if gone.is_empty() && added.is_empty() {
+            return;
+        }
+        let mut all = self.state.tails.write();
+        let staying = all.iter().filter(|tail| !gone.contains(&tail.id)).cloned();
+        *all = Arc::new(staying.chain(added).collect());
+    }
+
+    /// Whose tail it is, and its name there.
+    fn watcher_of(&self, id: TailId) -> Option<(String, u64)> {
+        let watchers = self.state.watchers.lock();
+        watchers.iter().find_map(|(process, watcher)| {
+            let (_, tail) = watcher.tails.iter().find(|(known, _)| *known == id)?;
+            Some((process.clone(), tail.id))
+        })
+    }
+
+    /// A stream was taken by a connection of another process.
+    pub(crate) fn stream_taken_here(&self, taken: StreamTaken) {
+        // Nobody listening is no fault.
+        drop(self.state.taken.send(taken));
+    }
+
+    /// Streams that connections of other processes take.
+    pub(crate) fn streams_taken(&self) -> broadcast::Receiver<StreamTaken> {
+        self.state.taken.subscribe()
     }
 
     /// The totals of the last 60 s, oldest first; a second in which nothing came may be absent.
@@ -221,14 +428,19 @@ impl LiveHub {
         let mut registered = Vec::with_capacity(tails.len());
         for (page_id, query) in tails {
             let id = TailId(self.state.next_tail.fetch_add(1, Ordering::Relaxed));
-            let outlet = Outlet { page_id: page_id.into(), sender: tailing.clone(), missed: missed.clone() };
+            let outlet = Outlet {
+                page_id: page_id.into(),
+                sender: tailing.clone(),
+                missed: missed.clone(),
+                second: Arc::new(Mutex::new((Instant::now(), 0))),
+            };
             self.state.outlets.lock().insert(id, outlet);
             registered.push(Tail { id, tenant: tenant.clone(), query });
         }
         let ids = registered.iter().map(|tail| tail.id).collect();
         if !registered.is_empty() {
-            let mut all = self.state.tails.write();
-            *all = Arc::new(all.iter().cloned().chain(registered).collect());
+            self.change_tails(&[], registered);
+            self.announce_tails();
         }
         let place =
             Place { hub: self.clone(), tenant: tenant.clone(), reader, tails: ids, _tailing: tailing };
@@ -240,9 +452,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let state = &self.hub.state;
         if !self.tails.is_empty() {
-            let mut all = state.tails.write();
-            *all = Arc::new(all.iter().filter(|tail| !self.tails.contains(&tail.id)).cloned().collect());
-            drop(all);
+            self.hub.change_tails(&self.tails, Vec::new());
             let mut outlets = state.outlets.lock();
             for id in &self.tails {
                 outlets.remove(id);
@@ -254,10 +464,35 @@ impl Drop for Place {
     }
 }
 
+fn remote(tail: &Tail) -> RemoteTail {
+    RemoteTail { id: tail.id.0, tenant: tail.tenant.clone(), query: tail.query.text.clone() }
+}
+
+/// Puts another processor's share of a second to what is there.
+fn add(sum: &mut LiveTotals, more: LiveTotals) {
+    sum.events += more.events;
+    sum.bytes += more.bytes;
+    for (level, events) in sum.levels.iter_mut().zip(more.levels) {
+        *level += events;
+    }
+    for (source, events) in more.sources {
+        match sum.sources.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, known)) => *known += events,
+            None => sum.sources.push((source, events)),
+        }
+    }
+    sum.sources.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    sum.sources.truncate(TOP_SOURCES);
+    // Of shares only the slowest is known: it is not better than that.
+    sum.freshness_p99_ms = sum.freshness_p99_ms.max(more.freshness_p99_ms);
+}
+
 fn feed_of<'a>(tenants: &'a mut HashMap<TenantId, Feed>, tenant: &TenantId, now: Timestamp) -> &'a mut Feed {
     if !tenants.contains_key(tenant) {
         let oldest = now.plus_nanos(-HISTORY_NANOS);
-        tenants.retain(|_, feed| feed.streams > 0 || feed.history.back().is_some_and(|t| t.at >= oldest));
+        tenants.retain(|_, feed| {
+            feed.streams > 0 || !feed.coming.is_empty() || feed.history.back().is_some_and(|t| t.at >= oldest)
+        });
     }
     tenants.entry(tenant.clone()).or_insert_with(Feed::new)
 }
@@ -267,6 +502,8 @@ impl Feed {
         Self {
             sender: broadcast::channel(BACKLOG).0,
             history: VecDeque::new(),
+            coming: BTreeMap::new(),
+            done: i64::MIN,
             streams: 0,
             tails: 0,
             readers: HashMap::new(),

@@ -37,6 +37,46 @@ impl Services {
         Ok(())
     }
 
+    /// Puts a rule in the place of another, or at the end where it replaces none; with nothing to put there, takes the
+    /// other away. Needs [`Permission::TenantSettings`].
+    ///
+    /// # Errors
+    /// `Invalid("rules")`; `NotFound("rule")` where somebody else has changed the other meanwhile.
+    pub async fn change_masking(
+        &self,
+        ctx: &Ctx,
+        was: Option<Rule>,
+        rule: Option<Rule>,
+    ) -> Result<(), ServiceError> {
+        let mut rules = self.masking(ctx).await?;
+        let at = match &was {
+            None => rules.len(),
+            Some(was) => {
+                let place = rules.iter().position(|rule| rule == was);
+                place.ok_or(ServiceError::NotFound { what: "rule" })?
+            }
+        };
+        rules.splice(at..at + usize::from(was.is_some()), rule);
+        self.set_masking(ctx, rules).await
+    }
+
+    /// What would be stored of a text: by the rules that hold, and one more after them. Needs
+    /// [`Permission::TenantSettings`].
+    ///
+    /// # Errors
+    /// `Invalid` for a text over 10,000 characters or a rule that cannot be followed.
+    pub async fn try_masking(&self, ctx: &Ctx, more: Rule, text: &str) -> Result<String, ServiceError> {
+        let tenant = ctx.require(Permission::TenantSettings)?;
+        let mut check = Check::new(ctx.lang);
+        check.number("text", text.len() as u64, 0..=40_000);
+        check.done()?;
+        let mut rules = self.masking_of(tenant).await?.rules.rules().to_vec();
+        rules.push(more);
+        let rules = Rules::new(rules, self.masking_key(tenant)?)
+            .map_err(|error| ServiceError::invalid("rule", in_korean(&error)))?;
+        Ok(rules.in_text(text).0.into_owned())
+    }
+
     /// Sets the installation's rules, for tenants without rules of their own. Needs [`Permission::Platform`].
     ///
     /// # Errors

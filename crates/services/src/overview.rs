@@ -11,6 +11,9 @@ use store::index::Search;
 use store::sql::sources::SourceFilter;
 
 const SECOND_NANOS: i64 = 1_000_000_000;
+const DAY_NANOS: i64 = 86_400 * SECOND_NANOS;
+/// Sources that are not counted anew at each look.
+const MANY: u64 = 10_000;
 /// Seconds of the rate's history.
 const HISTORY: usize = 60;
 /// Seconds that the rate looks back.
@@ -37,8 +40,13 @@ impl Services {
         let zone = self.zone_of(tenant).await?;
         let history = rate_history(&self.live().totals_history(tenant), now);
         let day = self.day(tenant, &zone, now).await?;
-        let (online, offline, unseen) = self.sql().source_counts(tenant, now).await?;
-        let candidates = SourceFilter { by_last_seen: true, limit: CANDIDATES, ..SourceFilter::default() };
+        let (online, offline, unseen) = self.source_counts(tenant, now).await?;
+        let candidates = SourceFilter {
+            by_last_seen: true,
+            uncounted: true,
+            limit: CANDIDATES,
+            ..SourceFilter::default()
+        };
         let (rows, _) = self.sql().sources(tenant, &candidates).await?;
         let last_event = rows.first().and_then(|row| row.last_seen);
         let mut top_sources = self.summaries(tenant, rows).await?;
@@ -60,8 +68,27 @@ impl Services {
             inflow: self.inflow(tenant, now).await?,
             top_sources,
             notable: self.notable(ctx, tenant, now).await?,
+            unplaced: self.inner.refusals.unplaced(tenant, now.plus_nanos(-DAY_NANOS)),
             last_event,
         })
+    }
+
+    /// Online, offline, unseen; of many, as they were up to 3 s ago.
+    async fn source_counts(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<(u64, u64, u64), ServiceError> {
+        let known = &self.inner.source_counts;
+        if let Some(counts) = known.get(tenant) {
+            return Ok(counts);
+        }
+        let read_at = std::time::Instant::now();
+        let counts = self.sql().source_counts(tenant, now).await?;
+        if counts.0 + counts.1 + counts.2 > MANY {
+            known.put(tenant.clone(), counts, read_at);
+        }
+        Ok(counts)
     }
 
     async fn day(&self, tenant: &TenantId, zone: &Zone, now: Timestamp) -> Result<Day, ServiceError> {

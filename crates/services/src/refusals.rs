@@ -1,5 +1,6 @@
 //! Who was turned away lately: repeats folded within the minute, the latest hundred of each tenant.
 
+use crate::ingest_access::RefusalCode;
 use crate::{Ctx, ServiceError, Services};
 use domain::api::Refusal;
 use domain::{Permission, TenantId, Timestamp};
@@ -48,6 +49,17 @@ impl RefusalBook {
         list.push_front(Entry { refusal: refusal.clone(), pushed_at: refusal.at });
         list.truncate(KEPT);
         Some(refusal)
+    }
+
+    /// Records of a tenant since an instant that named a source beyond the day's budget, as far as they are kept.
+    pub(crate) fn unplaced(&self, tenant: &TenantId, since: Timestamp) -> u64 {
+        let code = RefusalCode::TooManySources.code();
+        let entries = self.entries.lock();
+        let of_tenant = entries.get(&Some(tenant.clone())).into_iter().flatten().map(|entry| &entry.refusal);
+        of_tenant
+            .filter(|refusal| refusal.code == code && refusal.at >= since)
+            .map(|refusal| refusal.count)
+            .sum()
     }
 
     /// The latest of a tenant, and those of strangers where `strangers` asks for them; newest first.
@@ -125,8 +137,15 @@ mod tests {
         let counts: Vec<_> = shown.iter().map(|r| (r.peer.as_str(), r.count)).collect();
         assert_eq!(counts, [("192.0.2.1", 1), ("192.0.2.2", 1), ("192.0.2.1", 3)]);
 
+        assert_eq!(book.unplaced(&tenant, Timestamp::from_secs(0)), 0);
+        for (at, peer) in [(100, "192.0.2.9"), (190, "192.0.2.9"), (191, "192.0.2.9")] {
+            let code = RefusalCode::TooManySources.code().to_owned();
+            book.note(Refusal { code, count: 5, ..refusal(at, peer) }, Some(&tenant));
+        }
+        assert_eq!(book.unplaced(&tenant, Timestamp::from_secs(150)), 10);
+
         book.note(refusal(500, "x"), None);
-        assert_eq!(book.latest(&tenant, Strangers::Hidden).len(), 3);
+        assert_eq!(book.latest(&tenant, Strangers::Hidden).len(), 5);
         assert_eq!(book.latest(&tenant, Strangers::Shown)[0].peer, "x");
         for second in 0..1_000 {
             book.note(refusal(1_000 + second * 60, "y"), Some(&tenant));

@@ -1,13 +1,17 @@
 //! The pipeline's own figures, in this process: set by ingestion and processor, read by overview, `doctor` and metrics.
 
+use crate::bus::FORGOTTEN;
 use domain::{TenantId, Timestamp};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A part of the way from a byte to a pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// TCP and HTTP in, to the broker.
     Ingestion,
@@ -38,7 +42,7 @@ impl Stage {
 }
 
 /// What a stage has not done yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Backlog {
     /// Records waiting.
     pub records: u64,
@@ -49,7 +53,7 @@ pub struct Backlog {
 }
 
 /// A stage's figures at an instant.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageStatus {
     /// Which.
     pub stage: Stage,
@@ -71,12 +75,34 @@ pub struct StageStatus {
     pub failing: Option<String>,
 }
 
+/// How a process does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    /// Its name on the live bus, another one after each start.
+    pub process: String,
+    /// Its number on its machine.
+    pub pid: u32,
+    /// What it does.
+    pub roles: Vec<String>,
+    /// When it said so.
+    pub at: Timestamp,
+    /// Since when it is on the live bus.
+    pub started_at: Timestamp,
+    /// Its stages; those of other roles stand still.
+    pub stages: Vec<StageStatus>,
+}
+
 /// The figures of all stages, and the freshness of each tenant. One a process; cheap to set, once a batch.
 #[derive(Debug)]
 pub struct PipelineStatus {
     epoch: Instant,
     stages: [Mutex<StageState>; Stage::ALL.len()],
     freshness: Mutex<HashMap<TenantId, Freshness>>,
+    /// Delays that other processes were not told yet, by bucket.
+    untold: Mutex<HashMap<TenantId, HashMap<u8, u64>>>,
+    shares_delays: AtomicBool,
+    /// What processes told, by name.
+    processes: Mutex<HashMap<String, (Instant, ProcessStatus)>>,
 }
 
 /// Seconds a rate looks back.
@@ -95,7 +121,14 @@ struct StageState {
 
 impl Default for PipelineStatus {
     fn default() -> Self {
-        Self { epoch: Instant::now(), stages: Default::default(), freshness: Mutex::default() }
+        Self {
+            epoch: Instant::now(),
+            stages: Default::default(),
+            freshness: Mutex::default(),
+            untold: Mutex::default(),
+            shares_delays: AtomicBool::new(false),
+            processes: Mutex::default(),
+        }
     }
 }
 
@@ -167,12 +200,55 @@ impl PipelineStatus {
 
     /// Notes how long after arrival `events` of a tenant became searchable.
     pub fn record_freshness(&self, tenant: &TenantId, events: u64, delay: Duration) {
+        let bucket = bucket_of(delay);
+        if self.shares_delays.load(Ordering::Relaxed) {
+            let mut untold = self.untold.lock();
+            let of_tenant = untold.entry(tenant.clone()).or_default();
+            *of_tenant.entry(u8::try_from(bucket).unwrap_or(u8::MAX)).or_default() += events;
+        }
+        self.record_bucket(tenant, events, bucket);
+    }
+
+    /// From now on delays are kept until [`Self::take_delays`].
+    pub(crate) fn share_delays(&self) {
+        self.shares_delays.store(true, Ordering::Relaxed);
+    }
+
+    /// The delays of a tenant since the last time: (bucket, events).
+    pub(crate) fn take_delays(&self, tenant: &TenantId) -> Vec<(u8, u64)> {
+        self.untold.lock().remove(tenant).into_iter().flatten().collect()
+    }
+
+    /// Notes what another process counted.
+    pub(crate) fn record_delays(&self, tenant: &TenantId, delays: &[(u8, u64)]) {
+        for (bucket, events) in delays {
+            self.record_bucket(tenant, *events, usize::from(*bucket).min(BUCKETS - 1));
+        }
+    }
+
+    /// A process told how it does.
+    pub(crate) fn heard_of(&self, status: ProcessStatus) {
+        let (mut processes, now) = (self.processes.lock(), Instant::now());
+        processes.retain(|_, (heard, _)| now < *heard + FORGOTTEN);
+        processes.insert(status.process.clone(), (now, status));
+    }
+
+    /// What processes told in the last ten seconds, in the order of their start.
+    pub(crate) fn processes(&self) -> Vec<ProcessStatus> {
+        let (mut processes, now) = (self.processes.lock(), Instant::now());
+        processes.retain(|_, (heard, _)| now < *heard + FORGOTTEN);
+        let mut all: Vec<_> = processes.values().map(|(_, status)| status.clone()).collect();
+        all.sort_by(|a, b| (a.started_at, &a.process).cmp(&(b.started_at, &b.process)));
+        all
+    }
+
+    fn record_bucket(&self, tenant: &TenantId, events: u64, bucket: usize) {
         let second = self.second();
         let mut all = self.freshness.lock();
         if !all.contains_key(tenant) {
             all.retain(|_, freshness| freshness.last_second() + FRESHNESS_WINDOW > second);
         }
-        all.entry(tenant.clone()).or_default().record(second, events, delay);
+        all.entry(tenant.clone()).or_default().record(second, events, bucket);
     }
 
     /// From arrival to searchable, p99 over the last minute, in milliseconds, to within 10 %.
@@ -207,17 +283,21 @@ impl Default for Freshness {
     }
 }
 
+fn bucket_of(delay: Duration) -> usize {
+    let millis = delay.as_secs_f64() * 1_000.0;
+    let bucket = if millis <= 1.0 { 0 } else { millis.log(GROWTH).ceil() as usize };
+    bucket.min(BUCKETS - 1)
+}
+
 impl Freshness {
-    fn record(&mut self, second: u64, events: u64, delay: Duration) {
+    fn record(&mut self, second: u64, events: u64, bucket: usize) {
         let number = second / SLOT_SECONDS;
         let slot = &mut self.slots[(number % SLOTS as u64) as usize];
         if slot.0 != number {
             slot.0 = number;
             slot.1.fill(0);
         }
-        let millis = delay.as_secs_f64() * 1_000.0;
-        let bucket = if millis <= 1.0 { 0 } else { millis.log(GROWTH).ceil() as usize };
-        slot.1[bucket.min(BUCKETS - 1)] += events;
+        slot.1[bucket] += events;
     }
 
     fn last_second(&self) -> u64 {
@@ -268,8 +348,8 @@ mod tests {
     #[test]
     fn p99_is_that_of_the_last_minute() {
         let mut freshness = Freshness::default();
-        freshness.record(100, 98, Duration::from_millis(20));
-        freshness.record(105, 2, Duration::from_millis(900));
+        freshness.record(100, 98, bucket_of(Duration::from_millis(20)));
+        freshness.record(105, 2, bucket_of(Duration::from_millis(900)));
         let check = |second, expect: Option<f64>| {
             let found = freshness.quantile(second, 0.99);
             match expect {
@@ -284,7 +364,7 @@ mod tests {
         check(159, Some(900.0));
         check(160, None);
         let mut slow = Freshness::default();
-        slow.record(5, 1, Duration::from_secs(86_400));
+        slow.record(5, 1, bucket_of(Duration::from_secs(86_400)));
         assert!(slow.quantile(5, 0.99).is_some_and(|ms| ms > 600_000.0));
     }
 

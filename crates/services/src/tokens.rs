@@ -131,19 +131,22 @@ impl Services {
 
     /// The e-mails of who made these.
     async fn makers(&self, rows: &[TokenRow]) -> Result<HashMap<String, String>, ServiceError> {
-        let mut makers = HashMap::new();
-        for row in rows {
-            if row.created_by.contains(':')
-                || row.created_by == BY_CLI
-                || makers.contains_key(&row.created_by)
-            {
+        let makers: Vec<&str> = rows.iter().map(|row| row.created_by.as_str()).collect();
+        self.emails_of(&makers).await
+    }
+
+    /// The e-mails of people by what [`maker`] says of them; who is no person, or is gone, is not among them.
+    pub(crate) async fn emails_of(&self, makers: &[&str]) -> Result<HashMap<String, String>, ServiceError> {
+        let mut emails = HashMap::new();
+        for id in makers {
+            if id.contains(':') || *id == BY_CLI || emails.contains_key(*id) {
                 continue;
             }
-            if let Some(user) = self.sql().user(&row.created_by).await? {
-                makers.insert(row.created_by.clone(), user.email);
+            if let Some(user) = self.sql().user(id).await? {
+                emails.insert((*id).to_owned(), user.email);
             }
         }
-        Ok(makers)
+        Ok(emails)
     }
 }
 
@@ -164,7 +167,8 @@ fn highest_role(actor: &Actor) -> Role {
     }
 }
 
-fn maker(actor: &Actor) -> String {
+/// Who does something, as it is stored: a person's id, `token:` and a token's, or the command line.
+pub(crate) fn maker(actor: &Actor) -> String {
     match actor {
         Actor::Person(person) => person.user_id.clone(),
         Actor::Token(token) => format!("token:{}", token.id),

@@ -22,7 +22,7 @@ pub(crate) struct WatchedSources {
 }
 
 impl Services {
-    /// Runs the upkeep until `cancel`: looks for ended tokens every second, for sources that came or went every 2 s
+    /// Runs the upkeep until `cancel`: looks for ended tokens, authorities and address rules every second, for sources that came or went every 2 s
     /// (of tenants that somebody watches), writes uses of tokens every 10 s, and removes expired sessions every
     /// 10 minutes. The process calls it once; uses are written a last time at the end.
     ///
@@ -31,6 +31,9 @@ impl Services {
     pub fn start_upkeep(&self, cancel: CancellationToken) {
         self.repeat(&cancel, "services-revocations", Duration::from_secs(1), |services| async move {
             services.refresh_revocations().await
+        });
+        self.repeat(&cancel, "services-trust", Duration::from_secs(1), |services| async move {
+            services.refresh_trust().await
         });
         self.repeat(&cancel, "services-sources", Duration::from_secs(2), |services| async move {
             services.follow_sources().await
@@ -77,7 +80,12 @@ impl Services {
         let watched = self.live().watched();
         self.inner.watched_sources.states.lock().retain(|tenant, _| watched.contains(tenant));
         for tenant in watched {
-            let filter = SourceFilter { by_last_seen: true, limit: FOLLOWED, ..SourceFilter::default() };
+            let filter = SourceFilter {
+                by_last_seen: true,
+                uncounted: true,
+                limit: FOLLOWED,
+                ..SourceFilter::default()
+            };
             let (rows, _) = self.sql().sources(&tenant, &filter).await?;
             let now = Timestamp::now();
             let states: HashMap<_, _> =
@@ -87,7 +95,7 @@ impl Services {
             let Some(before) = before else { continue };
             for (key, state) in states {
                 if before.get(&key) != Some(&state) {
-                    self.live().publish_source(&tenant, key, state);
+                    self.live().publish_source_here(&tenant, key, state);
                 }
             }
         }

@@ -46,6 +46,14 @@ impl TantivyIndex {
         Ok(Arc::new(Self { catalog, writers }))
     }
 
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    pub(crate) fn writers(&self) -> &Arc<Mutex<Writers>> {
+        &self.writers
+    }
+
     /// Runs a read on a blocking thread. It ends early when the limit does, or when the caller stops waiting.
     async fn read<T: Send + 'static>(
         &self,
@@ -69,7 +77,7 @@ impl TantivyIndex {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
 ) -> Result<T, IndexError> {
     telemetry::spawn_blocking_named("event-index", work).await.unwrap_or_else(|error| Err(failed(error)))
@@ -273,6 +281,10 @@ impl EventIndex for TantivyIndex {
             Ok(())
         })
         .await
+    }
+
+    fn snapshots(&self) -> Option<&dyn store::backup::IndexSnapshot> {
+        Some(self)
     }
 }
 

@@ -14,6 +14,7 @@
 //!
 //! What is not here: no merge of answers between tenants, no scoring, no deletion of single events.
 
+mod backup;
 mod catalog;
 mod chart;
 mod column;

@@ -28,6 +28,11 @@ impl Mark {
     /// Notes one more event.
     pub fn note(&mut self, partition: Partition, offset: Offset, ts: Timestamp, received_at: Timestamp) {
         self.offsets.insert(partition, offset);
+        self.note_loaded(ts, received_at);
+    }
+
+    /// Notes one more event that did not come from the log.
+    pub fn note_loaded(&mut self, ts: Timestamp, received_at: Timestamp) {
         self.events += 1;
         widen(&mut self.ts, ts.as_nanos());
         widen(&mut self.received_at, received_at.as_nanos());

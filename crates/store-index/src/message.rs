@@ -8,6 +8,7 @@ use crate::schema::{HAS_MESSAGE, layout, message_end};
 use crate::translate::after_prefix;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use store::index::ReadLimit;
 use tantivy::columnar::Column;
 use tantivy::index::SegmentId;
@@ -58,7 +59,7 @@ struct InMessageWeight {
     prefix: bool,
     limit: ReadLimit,
     /// What one term that may go on matches in each segment: a large one is gone through in pieces, and each piece asks.
-    walked: Mutex<HashMap<SegmentId, BitSet>>,
+    walked: Mutex<HashMap<SegmentId, Arc<Mutex<Option<BitSet>>>>>,
 }
 
 impl Weight for InMessageWeight {
@@ -99,12 +100,13 @@ impl Weight for InMessageWeight {
 impl InMessageWeight {
     /// As [`Self::one_that_goes_on`], once a segment; who comes meanwhile waits for it.
     fn walked(&self, reader: &SegmentReader, has: &Column<u64>) -> tantivy::Result<BitSet> {
-        let mut walked = self.walked.lock();
-        if let Some(docs) = walked.get(&reader.segment_id()) {
+        let segment = Arc::clone(self.walked.lock().entry(reader.segment_id()).or_default());
+        let mut walked = segment.lock();
+        if let Some(docs) = &*walked {
             return Ok(docs.clone());
         }
         let docs = self.one_that_goes_on(reader, has)?;
-        walked.insert(reader.segment_id(), docs.clone());
+        *walked = Some(docs.clone());
         Ok(docs)
     }
 

@@ -6,6 +6,7 @@ use crate::error::failed;
 use crate::mark::Mark;
 use crate::options::IndexOptions;
 use crate::schema::layout;
+use bytes::Bytes;
 use domain::event::StoredEvent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,6 +83,28 @@ impl Writers {
         }
         metrics::counter!("qgx_index_events_total").increment(written.indexed);
         Ok(written)
+    }
+
+    /// Adds events that come from a copy and not from the log, so that no offset stands for them; durable and visible
+    /// when it returns. After an error an unknown part of them is in, or none.
+    pub fn load(&mut self, name: IndexName, events: &[Bytes]) -> Result<u64, IndexError> {
+        if self.closed {
+            return Err(IndexError::Failed("the event index is closed".to_owned()));
+        }
+        let open = self.writer(name)?;
+        for json in events {
+            let event = parse(json).map_err(failed)?;
+            open.mark.note_loaded(event.ts, event.received_at);
+            open.touched = true;
+            let doc = EventDoc::new(layout(), &event, json.clone());
+            open.add(doc)?;
+        }
+        let committed = self.commit_touched();
+        if committed.is_err() {
+            self.open.retain(|_, open| !open.touched);
+        }
+        self.close_unused();
+        committed.map(|()| events.len() as u64)
     }
 
     fn writer(&mut self, name: IndexName) -> Result<&mut OpenWriter, IndexError> {

@@ -20,6 +20,7 @@ use crate::member;
 use crate::options::KafkaOptions;
 use crate::producer::Producer;
 use crate::reader::Reader;
+use crate::scanner::Scanner;
 use crate::sizes::Sizes;
 use crate::topics;
 use crate::voice::Voice;
@@ -48,6 +49,7 @@ pub struct KafkaBroker {
 struct Parts {
     producer: Producer,
     reader: Reader,
+    scanner: Scanner,
     groups: Arc<Groups>,
     gauge: Gauge,
 }
@@ -117,8 +119,9 @@ impl Opened {
         let producer = Producer::start(options.clone(), voice.clone(), Arc::clone(&sizes))?;
         let reader =
             Reader::start(options.clone(), &group, Arc::clone(&asker), voice.clone(), Arc::clone(&sizes))?;
+        let scanner = Scanner::new(options.clone(), voice.clone(), Arc::clone(&asker));
         let gauge = Gauge::new(options, voice.clone(), Arc::clone(&groups), asker, sizes);
-        Ok(Self { voice, events, dead_letters, parts: Arc::new(Parts { producer, reader, groups, gauge }) })
+        Ok(Self { voice, events, dead_letters, parts: Arc::new(Parts { producer, reader, scanner, groups, gauge }) })
     }
 }
 
@@ -130,6 +133,7 @@ impl Parts {
         let committed = self.groups.flush();
         stop.cancel();
         self.reader.close();
+        self.scanner.close();
         self.gauge.close();
         self.groups.close();
         delivered.and(committed)
@@ -251,6 +255,24 @@ impl Broker for KafkaBroker {
     ) -> Result<Fetched, BrokerError> {
         self.open_still()?;
         self.parts.reader.fetch((topic, partition), from, max_bytes, max_wait).await
+    }
+
+    async fn scan(
+        &self,
+        topic: Topic,
+        partition: Partition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Fetched, BrokerError> {
+        self.open_still()?;
+        let parts = Arc::clone(&self.parts);
+        blocking("kafka-scan", move || parts.scanner.scan(topic, partition, from, max_bytes)).await
+    }
+
+    async fn ends(&self, topic: Topic) -> Result<Vec<Offset>, BrokerError> {
+        self.open_still()?;
+        let (parts, partitions) = (Arc::clone(&self.parts), self.partitions(topic));
+        blocking("kafka-ends", move || parts.gauge.ends(topic, partitions)).await
     }
 
     async fn commit(

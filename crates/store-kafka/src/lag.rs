@@ -85,6 +85,11 @@ impl Gauge {
         Ok(self.sizes.estimate(topic, held.iter().sum()))
     }
 
+    /// The offset that the next append of each partition gets. Blocks.
+    pub fn ends(&self, topic: Topic, partitions: u32) -> Result<Vec<Offset>, BrokerError> {
+        self.bounds(topic, partitions, At::End)
+    }
+
     /// The first or the next offset of each partition: one request a server.
     fn bounds(&self, topic: Topic, partitions: u32, which: At) -> Result<Vec<Offset>, BrokerError> {
         let name = self.options.topic(topic);

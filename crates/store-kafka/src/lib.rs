@@ -3,8 +3,10 @@
 //! ```text
 //! append ─▶ producer (idempotent, acks=all) ─▶ poll thread ─▶ delivery reports ─▶ the append's future
 //! fetch  ◀─ shelves, one a partition ◀─ reader thread ◀─ one consumer, partitions assigned by hand
+//! scan   ◀─ a client of its own, from any offset to the end; the reader stays where it is
 //! commit ─▶ noted at once, committed to Kafka within half a second
 //! join   ─▶ member thread: consuming ─▶ draining ─▶ complete, by the group's rebalances
+//! live   ◀▶ a topic of its own, read by every process from its end: [`KafkaLive`]
 //! ```
 //!
 //! **Writing.** A record is keyed `tenant/source` and goes to the partition of its [route](store::broker::Route), so
@@ -41,10 +43,12 @@
 mod broker;
 mod groups;
 mod lag;
+mod live;
 mod member;
 mod options;
 mod producer;
 mod reader;
+mod scanner;
 mod shelf;
 mod sizes;
 mod topics;
@@ -52,6 +56,7 @@ mod voice;
 pub mod wire;
 
 pub use broker::KafkaBroker;
+pub use live::KafkaLive;
 pub use options::{KafkaOptions, Sasl, SaslMechanism, Tls};
 pub use topics::{Ensured, ensure_topics};
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use store::broker::Topic;
+use store::live_bus;
 
 const MIB: usize = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -82,6 +83,11 @@ impl KafkaOptions {
         format!("{}{}", self.prefix, topic.name())
     }
 
+    /// The name of the live bus's topic on the cluster.
+    pub fn live_topic(&self) -> String {
+        format!("{}{}", self.prefix, live_bus::TOPIC)
+    }
+
     /// A group's name on the cluster.
     pub fn group(&self, group: &str) -> String {
         format!("{}{group}", self.prefix)
@@ -151,6 +157,35 @@ impl KafkaOptions {
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.queue.backoff.ms", "20")
             .set("queued.max.messages.kbytes", (self.ahead_bytes / 1024).max(1024).to_string());
+        config
+    }
+
+    /// What the live bus's producer is told: what does not go through within seconds is forgotten.
+    pub(crate) fn live_producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("acks", "1")
+            .set("message.timeout.ms", "5000")
+            .set("message.max.bytes", MIB.to_string())
+            .set("compression.type", "lz4")
+            .set("linger.ms", "20")
+            .set("queue.buffering.max.kbytes", "4096")
+            .set("queue.buffering.max.messages", "10000");
+        config
+    }
+
+    /// What the live bus's consumer is told: it reads what comes from now on, in no group.
+    pub(crate) fn live_consumer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("group.id", self.group("qgx-live"))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Whatever it missed while Kafka was away is over.
+            .set("auto.offset.reset", "latest")
+            .set("fetch.wait.max.ms", "100")
+            .set("fetch.error.backoff.ms", "100")
+            .set("queued.max.messages.kbytes", "1024");
         config
     }
 }

@@ -15,6 +15,11 @@ use crate::voice::Voice;
 /// How long the news of a topic may take to reach all servers.
 const SPREAD: Duration = Duration::from_secs(3);
 
+/// The live bus is small and every process reads all of it; this many are never grown.
+const LIVE_PARTITIONS: u32 = 3;
+/// What is live is over in seconds; so much is kept for a look at what went by.
+const LIVE_RETENTION: Duration = Duration::from_secs(600);
+
 /// So many servers in a row must know of a topic before it counts as made.
 const LOOKS: u32 = 5;
 
@@ -58,35 +63,48 @@ pub async fn ensure_topics(options: &KafkaOptions) -> Result<Vec<Ensured>, Broke
         .client()
         .create_with_context(voice.clone())
         .map_err(|error| voice.failed("the Kafka client cannot be set up", &error))?;
+    let live = Wanted { name: options.live_topic(), partitions: LIVE_PARTITIONS, retention: LIVE_RETENTION };
     let mut ensured = Vec::new();
-    for topic in Topic::ALL {
-        let mut outcome = ensure(&admin, &voice, options, topic).await?;
+    for wanted in Topic::ALL.into_iter().map(|topic| Wanted::of(options, topic)).chain([live]) {
+        let outcome = ensure(&admin, &voice, options, &wanted).await?;
         // A new topic is known to all servers a moment later.
-        if let Ensured::Created { partitions, .. } | Ensured::Grown { to: partitions, .. } = &mut outcome {
-            let wanted = *partitions;
-            await_partitions(options, topic, wanted).await?;
+        if let Ensured::Created { partitions, .. } | Ensured::Grown { to: partitions, .. } = &outcome {
+            await_partitions(options, &wanted.name, *partitions).await?;
         }
         ensured.push(outcome);
     }
     Ok(ensured)
 }
 
+/// A topic as it should be.
+struct Wanted {
+    name: String,
+    partitions: u32,
+    retention: Duration,
+}
+
+impl Wanted {
+    fn of(options: &KafkaOptions, topic: Topic) -> Self {
+        let retention = match topic {
+            Topic::Events => options.retention,
+            Topic::DeadLetters => options.dead_letter_retention,
+        };
+        Self { name: options.topic(topic), partitions: options.partitions, retention }
+    }
+}
+
 async fn ensure(
     admin: &AdminClient<Voice>,
     voice: &Voice,
     options: &KafkaOptions,
-    topic: Topic,
+    wanted: &Wanted,
 ) -> Result<Ensured, BrokerError> {
-    let name = options.topic(topic);
-    let retention = match topic {
-        Topic::Events => options.retention,
-        Topic::DeadLetters => options.dead_letter_retention,
-    };
+    let Wanted { name, partitions, retention } = wanted;
     let (retention, largest) = (retention.as_millis().to_string(), MAX_RECORD_BYTES.to_string());
     let in_sync = options.min_in_sync.min(options.replication).to_string();
     let copies = i32::try_from(options.replication).unwrap_or(i32::MAX);
-    let count = i32::try_from(options.partitions).unwrap_or(i32::MAX);
-    let new = NewTopic::new(&name, count, TopicReplication::Fixed(copies))
+    let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
+    let new = NewTopic::new(name, count, TopicReplication::Fixed(copies))
         .set("cleanup.policy", "delete")
         .set("retention.ms", &retention)
         .set("retention.bytes", "-1")
@@ -100,9 +118,9 @@ async fn ensure(
     let what = format!("the topic {name} cannot be made");
     let outcomes = admin.create_topics([&new], &asked).await.map_err(|error| voice.failed(&what, &error))?;
     match outcomes.into_iter().next() {
-        Some(Ok(_)) => Ok(Ensured::Created { topic: name, partitions: options.partitions }),
+        Some(Ok(_)) => Ok(Ensured::Created { topic: name.clone(), partitions: *partitions }),
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
-            grow(admin, voice, options, topic, &asked).await
+            grow(admin, voice, options, wanted, &asked).await
         }
         Some(Err((_, code))) => Err(BrokerError::Failed(format!("{what}: {code}{}", advice(code)))),
         None => Err(BrokerError::Failed(format!("{what}: the cluster did not answer"))),
@@ -113,11 +131,11 @@ async fn grow(
     admin: &AdminClient<Voice>,
     voice: &Voice,
     options: &KafkaOptions,
-    topic: Topic,
+    wanted: &Wanted,
     asked: &AdminOptions,
 ) -> Result<Ensured, BrokerError> {
-    let (name, wanted) = (options.topic(topic), options.partitions);
-    let has = partitions(options, topic).await?;
+    let (name, wanted) = (wanted.name.clone(), wanted.partitions);
+    let has = partitions(options, &name).await?;
     if has >= wanted {
         return Ok(Ensured::Kept { topic: name, partitions: has });
     }
@@ -148,21 +166,21 @@ fn advice(code: RDKafkaErrorCode) -> &'static str {
 }
 
 /// How many partitions a topic has.
-async fn partitions(options: &KafkaOptions, topic: Topic) -> Result<u32, BrokerError> {
-    let options = options.clone();
+async fn partitions(options: &KafkaOptions, topic: &str) -> Result<u32, BrokerError> {
+    let (options, topic) = (options.clone(), topic.to_owned());
     let look = move || {
         let voice = Voice::default();
         let client: BaseConsumer<Voice> = options
             .client()
             .create_with_context(voice.clone())
             .map_err(|error| voice.failed("the Kafka client cannot be set up", &error))?;
-        count_soon(&client, &voice, &options, topic)
+        named_soon(&client, &voice, &options, &topic)
     };
     let looked = telemetry::spawn_blocking_named("kafka-partitions", look).await;
     looked.unwrap_or_else(|error| Err(BrokerError::Failed(error.to_string())))
 }
 
-async fn await_partitions(options: &KafkaOptions, topic: Topic, wanted: u32) -> Result<(), BrokerError> {
+async fn await_partitions(options: &KafkaOptions, topic: &str, wanted: u32) -> Result<(), BrokerError> {
     let settled = async {
         // Each look is a new client's, at any of the servers.
         let mut known = 0;
@@ -174,21 +192,31 @@ async fn await_partitions(options: &KafkaOptions, topic: Topic, wanted: u32) -> 
             }
         }
     };
-    tokio::time::timeout(options.request_timeout, settled).await.map_err(|_| {
-        BrokerError::Failed(format!("the topic {} was made but is not served yet", options.topic(topic)))
-    })
+    tokio::time::timeout(options.request_timeout, settled)
+        .await
+        .map_err(|_| BrokerError::Failed(format!("the topic {topic} was made but is not served yet")))
 }
 
-/// As [`count`], waiting a moment for a topic that was made just now: not every server knows of it at once. Blocks.
+/// How many partitions a topic has, waiting a moment for one that was made just now: not every server knows of it at
+/// once. Blocks.
 pub fn count_soon(
     client: &BaseConsumer<Voice>,
     voice: &Voice,
     options: &KafkaOptions,
     topic: Topic,
 ) -> Result<u32, BrokerError> {
+    named_soon(client, voice, options, &options.topic(topic))
+}
+
+fn named_soon(
+    client: &BaseConsumer<Voice>,
+    voice: &Voice,
+    options: &KafkaOptions,
+    topic: &str,
+) -> Result<u32, BrokerError> {
     let deadline = Instant::now() + SPREAD;
     loop {
-        match count(client, voice, options, topic) {
+        match count_named(client, voice, options, topic) {
             Err(error) if Instant::now() >= deadline => return Err(error),
             Err(_) => thread::park_timeout(Duration::from_millis(200)),
             counted => return counted,
@@ -196,15 +224,14 @@ pub fn count_soon(
     }
 }
 
-/// How many partitions a topic has. Blocks.
-pub fn count(
+/// How many partitions the topic of a name has. Blocks.
+pub fn count_named(
     client: &BaseConsumer<Voice>,
     voice: &Voice,
     options: &KafkaOptions,
-    topic: Topic,
+    name: &str,
 ) -> Result<u32, BrokerError> {
-    let name = options.topic(topic);
-    let metadata = client.fetch_metadata(Some(&name), options.request_timeout).map_err(|error| {
+    let metadata = client.fetch_metadata(Some(name), options.request_timeout).map_err(|error| {
         // What the client complained of waits in its queue.
         Voice::listen(client, Duration::from_millis(300));
         voice.failed(&format!("Kafka at {} does not answer", options.bootstrap), &error)

@@ -5,6 +5,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::broker::BrokerError;
@@ -104,6 +105,17 @@ impl ClientContext for Voice {
 }
 
 impl ConsumerContext for Voice {}
+
+/// Of the live bus: whether a message went through is only counted.
+impl ProducerContext for Voice {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, outcome: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
+        if outcome.is_err() {
+            metrics::counter!("qgx_live_dropped_total").increment(1);
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

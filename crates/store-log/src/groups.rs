@@ -106,6 +106,11 @@ impl Groups {
         read.then(|| (0..partitions).map(needed).collect())
     }
 
+    /// What the file says.
+    pub fn durable_text(&self) -> String {
+        render(&self.state.lock().durable)
+    }
+
     /// Makes everything committed so far durable.
     pub fn flush(&self) -> io::Result<()> {
         let _writing = self.writing.lock();

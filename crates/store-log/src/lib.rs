@@ -26,6 +26,7 @@
 //! compactions; removing the oldest is removing a file; and after a full disk the log cuts off its own failed write and
 //! goes on, where such a store refuses every write until it is opened again.
 
+mod backup;
 mod chores;
 mod committer;
 mod disk;

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 use store::broker::{Append, Broker, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Topic};
@@ -25,6 +26,8 @@ pub struct EmbeddedLog {
     events: Arc<TopicLog>,
     dead_letters: Arc<TopicLog>,
     groups: Arc<Groups>,
+    /// How many keep retention off.
+    held: Arc<AtomicUsize>,
     chores: Arc<Chores>,
     running: Mutex<Option<Running>>,
     /// How closing went, for everybody who asked; `None` until it is done.
@@ -67,8 +70,15 @@ impl EmbeddedLog {
         let budget = Arc::new(Budget::new(options.pending_bytes));
         let (chores, chores_thread) = Chores::start().map_err(failed)?;
         let chores = Arc::new(chores);
-        let shared =
-            Shared { options, disk, budget, groups: Arc::clone(&groups), chores: Arc::clone(&chores) };
+        let held = Arc::new(AtomicUsize::new(0));
+        let shared = Shared {
+            options,
+            disk,
+            budget,
+            groups: Arc::clone(&groups),
+            held: Arc::clone(&held),
+            chores: Arc::clone(&chores),
+        };
         let (events, events_file) =
             TopicLog::open(Topic::Events, dir.join("events"), shared.clone()).map_err(failed)?;
         let (dead_letters, dead_file) =
@@ -91,10 +101,19 @@ impl EmbeddedLog {
             groups: groups_thread,
             _lock: lock,
         }));
-        Ok(Arc::new(Self { events, dead_letters, groups, chores, running, closed: watch::Sender::new(None) }))
+        let closed = watch::Sender::new(None);
+        Ok(Arc::new(Self { events, dead_letters, groups, held, chores, running, closed }))
     }
 
-    fn topic(&self, topic: Topic) -> &Arc<TopicLog> {
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn held(&self) -> &Arc<AtomicUsize> {
+        &self.held
+    }
+
+    pub(crate) fn topic(&self, topic: Topic) -> &Arc<TopicLog> {
         match topic {
             Topic::Events => &self.events,
             Topic::DeadLetters => &self.dead_letters,
@@ -218,5 +237,9 @@ impl Broker for EmbeddedLog {
             Ok(_) => Ok(()),
             Err(gone) => Err(BrokerError::Failed(gone.to_string())),
         }
+    }
+
+    fn snapshots(&self) -> Option<&dyn store::backup::LogSnapshot> {
+        Some(self)
     }
 }

@@ -5,6 +5,7 @@ use crate::segment::Segment;
 use crate::topic::TopicLog;
 use domain::Timestamp;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use store::broker::{BrokerError, Offset};
 
 impl TopicLog {
@@ -76,6 +77,10 @@ impl TopicLog {
         wanted: impl Fn(&Segment) -> bool,
     ) -> Option<(Segment, u64)> {
         let mut shelf = self.shelf.lock();
+        // A backup is being taken: what was asked for before it began must still be there.
+        if self.held.load(Ordering::Acquire) > 0 {
+            return None;
+        }
         let (oldest, next) = (shelf.segments.front()?, shelf.segments.get(1)?);
         let consumed =
             |needed: &[Offset]| needed.iter().zip(&next.begin).all(|(needed, begin)| *needed >= begin.offset);

@@ -13,6 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::frame::Frames;
 
 const MAGIC: &[u8; 8] = b"QGXSEG1\n";
+/// What the heads of all versions start with.
+const FAMILY: &[u8] = b"QGXSEG";
 /// More partitions than anyone has on one machine; a bound for what a damaged head may say.
 const MOST_PARTITIONS: u32 = 4096;
 /// Distance of the marks in a segment: what a reader looks through at most to find an offset.
@@ -110,6 +112,11 @@ impl Segment {
             return Ok(None);
         }
         file.read_exact(&mut fixed)?;
+        if fixed.starts_with(FAMILY) && (b'2'..=b'9').contains(&fixed[6]) && fixed[7] == b'\n' {
+            let newer = "was written by a newer version of qgx: start that version again, or restore a backup made \
+                         before the upgrade";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{} {newer}", path.display())));
+        }
         let partitions = u32_at(&fixed, 24);
         if &fixed[..8] != MAGIC || partitions > MOST_PARTITIONS || len < head_len(partitions as usize) {
             return Ok(None);
@@ -292,5 +299,10 @@ mod tests {
             fs::write(&segment.path, &head[..at]).unwrap();
             assert!(Segment::open(&segment.path, 7).unwrap().is_none(), "torn at {at}");
         }
+        let mut later = head.clone();
+        later[6] = b'2';
+        fs::write(&segment.path, &later).unwrap();
+        let refused = Segment::open(&segment.path, 7).unwrap_err().to_string();
+        assert!(refused.contains("newer version"), "{refused}");
     }
 }

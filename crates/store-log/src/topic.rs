@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use store::broker::{Append, BrokerError, Fetched, Lag, NewRecord, Offset, Partition, Topic};
 use tokio::sync::{Notify, oneshot};
@@ -40,6 +40,8 @@ pub struct Shared {
     pub budget: Arc<Budget>,
     /// Who has read what.
     pub groups: Arc<Groups>,
+    /// How many keep retention off.
+    pub held: Arc<AtomicUsize>,
     /// What can wait.
     pub chores: Arc<Chores>,
 }
@@ -58,6 +60,7 @@ pub struct TopicLog {
     /// Per partition: something came.
     pub(crate) arrived: Vec<Notify>,
     pub(crate) groups: Arc<Groups>,
+    pub(crate) held: Arc<AtomicUsize>,
     stored: AtomicU64,
     closed: AtomicBool,
 }
@@ -71,7 +74,7 @@ enum Peek {
 impl TopicLog {
     /// Opens a topic's folder; the file is for its committer.
     pub fn open(topic: Topic, dir: PathBuf, shared: Shared) -> io::Result<(Arc<Self>, Box<dyn AppendFile>)> {
-        let Shared { options, disk, budget, groups, chores } = shared;
+        let Shared { options, disk, budget, groups, held, chores } = shared;
         let now = Timestamp::now().as_nanos();
         let (shelf, file) = recover(&dir, &*disk, options.partitions.max(1), options.tail_bytes, now)?;
         let log = Self {
@@ -86,6 +89,7 @@ impl TopicLog {
             stored: AtomicU64::new(shelf.stored()),
             shelf: Mutex::new(shelf),
             groups,
+            held,
             options,
             closed: AtomicBool::new(false),
         };

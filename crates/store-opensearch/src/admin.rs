@@ -43,7 +43,33 @@ impl ClusterHealth {
     }
 }
 
+/// Of which version the index template is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateState {
+    /// There is none, or one that nobody of ours made.
+    Missing,
+    /// Of an earlier version.
+    Older,
+    /// Of this one.
+    Current,
+    /// Of a later one.
+    Newer,
+}
+
 impl Cluster {
+    /// Whether the template is there, on a server that can be used.
+    pub async fn template_state(&self) -> Result<TemplateState, IndexError> {
+        self.expect_server().await?;
+        Ok(match self.template_version().await? {
+            None => TemplateState::Missing,
+            Some(version) => match version.cmp(&template::VERSION) {
+                std::cmp::Ordering::Less => TemplateState::Older,
+                std::cmp::Ordering::Equal => TemplateState::Current,
+                std::cmp::Ordering::Greater => TemplateState::Newer,
+            },
+        })
+    }
+
     /// Puts the index template in its place. New indexes are made by it; those there are stay as they are.
     pub async fn ensure(&self) -> Result<(), IndexError> {
         self.expect_server().await?;

@@ -12,14 +12,14 @@ use domain::{TenantId, TimeRange};
 use futures::stream::{BoxStream, StreamExt};
 use opensearch::http::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use store::index::{IndexError, ReadLimit, SortKey};
 use tokio_util::sync::CancellationToken;
 
 /// Events asked for together.
-const EVENTS_A_PAGE: usize = 1_000;
+pub(crate) const EVENTS_A_PAGE: usize = 1_000;
 /// How long a page may take.
 const TIME_A_PAGE: Duration = Duration::from_secs(30);
 /// How long OpenSearch keeps the point in time after a page: readers may be slow, but not for ever.
@@ -64,8 +64,8 @@ pub(crate) fn export(
     .boxed()
 }
 
-/// A point in time of a tenant's shards.
-struct Point {
+/// A point in time of a tenant's shards, or of all shards of an index.
+pub(crate) struct Point {
     cluster: Arc<Cluster>,
     id: String,
 }
@@ -77,10 +77,6 @@ impl Point {
         tenant: &TenantId,
         cancel: &CancellationToken,
     ) -> Result<Option<Self>, IndexError> {
-        #[derive(Deserialize)]
-        struct Opened {
-            pit_id: String,
-        }
         let limit = ReadLimit::within(TIME_A_PAGE, cancel.clone());
         if limit.ended() {
             return Err(IndexError::Deadline);
@@ -96,10 +92,40 @@ impl Point {
             ("allow_partial_pit_creation", "false"),
             ("ignore_unavailable", "true"),
         ];
-        let request = Request { method: Method::Post, path: &path, query: &query, body: None };
-        let answer = cluster.client.read(request, &limit, LONGEST_ANSWER).await?;
+        Self::opened(cluster, &path, &query, &limit).await.map(Some)
+    }
+
+    /// Of everything in an index, whoever it belongs to: for copies of the whole.
+    pub(crate) async fn of_index(cluster: &Arc<Cluster>, index: &str) -> Result<Self, IndexError> {
+        let path = format!("{index}/_search/point_in_time");
+        let query = [("keep_alive", KEPT), ("allow_partial_pit_creation", "false")];
+        let limit = ReadLimit::within(TIME_A_PAGE, CancellationToken::new());
+        Self::opened(cluster, &path, &query, &limit).await
+    }
+
+    async fn opened(
+        cluster: &Arc<Cluster>,
+        path: &str,
+        query: &[(&str, &str)],
+        limit: &ReadLimit,
+    ) -> Result<Self, IndexError> {
+        #[derive(Deserialize)]
+        struct Opened {
+            pit_id: String,
+        }
+        let request = Request { method: Method::Post, path, query, body: None };
+        let answer = cluster.client.read(request, limit, LONGEST_ANSWER).await?;
         let Opened { pit_id } = serde_json::from_slice(&answer).map_err(unreadable)?;
-        Ok(Some(Self { cluster: cluster.clone(), id: pit_id }))
+        Ok(Self { cluster: cluster.clone(), id: pit_id })
+    }
+
+    /// A page of everything.
+    pub(crate) async fn whole_page(
+        &mut self,
+        after: Option<SortKey>,
+        size: usize,
+    ) -> Result<(Vec<Bytes>, Option<SortKey>), IndexError> {
+        self.next_page(json!({ "match_all": {} }), Order::Asc, after, size, &CancellationToken::new()).await
     }
 
     async fn page(
@@ -109,17 +135,28 @@ impl Point {
         size: usize,
         cancel: &CancellationToken,
     ) -> Result<(Vec<Bytes>, Option<SortKey>), IndexError> {
-        let limit = ReadLimit::within(TIME_A_PAGE, cancel.clone());
         let scope =
             Scope { tenant: &request.tenant, query: &request.query, window: Window::Inside(request.range) };
         if self.cluster.is_buried(scope.tenant) {
             return Ok((Vec::new(), None));
         }
+        self.next_page(scope.filter(), request.order, after, size, cancel).await
+    }
+
+    async fn next_page(
+        &mut self,
+        filter: Value,
+        order: Order,
+        after: Option<SortKey>,
+        size: usize,
+        cancel: &CancellationToken,
+    ) -> Result<(Vec<Bytes>, Option<SortKey>), IndexError> {
+        let limit = ReadLimit::within(TIME_A_PAGE, cancel.clone());
         let mut body = json!({
             "size": size + 1,
-            "sort": page::sort(request.order),
+            "sort": page::sort(order),
             "track_total_hits": false,
-            "query": scope.filter(),
+            "query": filter,
             "pit": { "id": self.id, "keep_alive": KEPT },
         });
         if let Some(after) = after {

@@ -1,6 +1,6 @@
 //! The event index as the rest of the product sees it.
 
-use crate::admin::ClusterHealth;
+use crate::admin::{ClusterHealth, TemplateState};
 use crate::client::Client;
 use crate::export::{ExportRequest, export};
 use crate::options::OpenSearchOptions;
@@ -39,6 +39,12 @@ impl Cluster {
     }
 }
 
+impl OpenSearchIndex {
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+}
+
 /// The event index on OpenSearch; any number of processes may have it open.
 pub struct OpenSearchIndex {
     cluster: Arc<Cluster>,
@@ -61,6 +67,14 @@ impl OpenSearchIndex {
     /// [`IndexError::Failed`] where OpenSearch cannot be reached, refuses, is too old, or has a newer template.
     pub async fn ensure(&self) -> Result<(), IndexError> {
         self.cluster.ensure().await
+    }
+
+    /// Whether what [`Self::ensure`] makes is there. Changes nothing.
+    ///
+    /// # Errors
+    /// [`IndexError::Failed`] where OpenSearch cannot be reached, refuses, or is too old.
+    pub async fn template_state(&self) -> Result<TemplateState, IndexError> {
+        self.cluster.template_state().await
     }
 
     /// How the cluster is: for `doctor`, metrics and alerts.

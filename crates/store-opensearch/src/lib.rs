@@ -20,6 +20,7 @@
 mod admin;
 mod analysis;
 mod buckets;
+mod backup;
 mod bulk;
 mod chart;
 mod circuit;
@@ -36,7 +37,7 @@ mod template;
 mod translate;
 mod write;
 
-pub use admin::ClusterHealth;
+pub use admin::{ClusterHealth, TemplateState};
 pub use circuit::CircuitState;
 pub use index::OpenSearchIndex;
 pub use options::{Login, OpenSearchOptions, Refresh};

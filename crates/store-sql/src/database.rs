@@ -1,6 +1,7 @@
 //! The store.
 
 use crate::migration;
+use crate::mysql::MySqlConnections;
 use crate::names::Names;
 use crate::pool::Pool;
 use std::path::Path;
@@ -36,6 +37,15 @@ impl SqlDatabase {
         Ok(Arc::new(Self { pool, names: Names::default() }))
     }
 
+    /// Makes the database of a `mysql://` address where it is not there and the user may make it; what
+    /// [`Self::connect`] needs. Changes nothing where it is there.
+    ///
+    /// # Errors
+    /// [`store::sql::SqlError::Failed`] where the server cannot be reached or the user is refused.
+    pub async fn make(url: &str) -> SqlResult<()> {
+        if url.starts_with("sqlite:") { Ok(()) } else { MySqlConnections::make_database(url).await }
+    }
+
     /// Opens the SQLite database in a file of any name, making it where it is not there. A URL gives `?`, `%` and `#` a
     /// meaning of their own; a path does not. Else as [`Self::connect`].
     ///
@@ -45,6 +55,14 @@ impl SqlDatabase {
         let pool = Pool::open(path).await?;
         migration::refuse_newer(&pool).await?;
         Ok(Arc::new(Self { pool, names: Names::default() }))
+    }
+
+    /// Answers the version of the schema, where it is this program's; changes nothing.
+    ///
+    /// # Errors
+    /// [`store::sql::SqlError::Schema`] where it is older or newer; its `remedy` says what to do.
+    pub async fn expect_current_schema(&self) -> SqlResult<i64> {
+        migration::expect_current(&self.pool).await
     }
 
     /// Finishes what is being written and closes every connection; later calls fail.

@@ -16,10 +16,46 @@ struct Migration {
     sql: &'static str,
 }
 
-const SQLITE: &[Migration] =
-    &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/sqlite/0001_initial.sql") }];
-const MYSQL: &[Migration] =
-    &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/mysql/0001_initial.sql") }];
+const SQLITE: &[Migration] = &[
+    Migration { version: 1, name: "initial", sql: include_str!("../migrations/sqlite/0001_initial.sql") },
+    Migration {
+        version: 2,
+        name: "dead letters",
+        sql: include_str!("../migrations/sqlite/0002_dead_letters.sql"),
+    },
+    Migration { version: 3, name: "quotas", sql: include_str!("../migrations/sqlite/0003_quotas.sql") },
+    Migration { version: 4, name: "trust", sql: include_str!("../migrations/sqlite/0004_trust.sql") },
+    Migration {
+        version: 6,
+        name: "sources seen",
+        sql: include_str!("../migrations/sqlite/0006_sources_seen.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "streams by name",
+        sql: include_str!("../migrations/sqlite/0007_streams_by_name.sql"),
+    },
+];
+const MYSQL: &[Migration] = &[
+    Migration { version: 1, name: "initial", sql: include_str!("../migrations/mysql/0001_initial.sql") },
+    Migration {
+        version: 2,
+        name: "dead letters",
+        sql: include_str!("../migrations/mysql/0002_dead_letters.sql"),
+    },
+    Migration { version: 3, name: "quotas", sql: include_str!("../migrations/mysql/0003_quotas.sql") },
+    Migration { version: 4, name: "trust", sql: include_str!("../migrations/mysql/0004_trust.sql") },
+    Migration {
+        version: 6,
+        name: "sources seen",
+        sql: include_str!("../migrations/mysql/0006_sources_seen.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "streams by name",
+        sql: include_str!("../migrations/mysql/0007_streams_by_name.sql"),
+    },
+];
 
 /// How long to wait for another process's migration before saying so.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,8 +76,23 @@ fn newest(dialect: Dialect) -> i64 {
 const NEWER: &str = "it was written by a newer version of qgx: start that version again, or restore a backup made \
                      before the upgrade";
 
+const OLDER: &str = "it was not brought up to this version yet: run `qgx migrate`";
+
 /// An error where the database has steps that this program does not know.
 pub(crate) async fn refuse_newer(pool: &Pool) -> SqlResult<()> {
+    let (found, needed) = (found(pool).await?, newest(pool.dialect()));
+    if found > needed { Err(SqlError::Schema { found, needed, remedy: NEWER }) } else { Ok(()) }
+}
+
+/// An error where the database has other steps than this program, whichever way.
+pub(crate) async fn expect_current(pool: &Pool) -> SqlResult<i64> {
+    refuse_newer(pool).await?;
+    let (found, needed) = (found(pool).await?, newest(pool.dialect()));
+    if found < needed { Err(SqlError::Schema { found, needed, remedy: OLDER }) } else { Ok(found) }
+}
+
+/// The step that the database is at; 0 before the first.
+pub(crate) async fn found(pool: &Pool) -> SqlResult<i64> {
     let known: &str = match pool.dialect() {
         Dialect::Sqlite => {
             "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"
@@ -53,12 +104,10 @@ pub(crate) async fn refuse_newer(pool: &Pool) -> SqlResult<()> {
     };
     let there = pool.row(known, vec![]).await?.map_or(Ok(0), |row| row.int(0))? > 0;
     if !there {
-        return Ok(());
+        return Ok(0);
     }
     let found = pool.row("SELECT MAX(version) FROM schema_migrations", vec![]).await?;
-    let found = found.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0);
-    let needed = newest(pool.dialect());
-    if found > needed { Err(SqlError::Schema { found, needed, remedy: NEWER }) } else { Ok(()) }
+    Ok(found.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0))
 }
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name \
@@ -91,18 +140,23 @@ fn uncommented(statement: &'static str) -> &'static str {
 
 /// Runs the steps that are missing; answers the version reached.
 pub(crate) async fn migrate(pool: &Pool) -> SqlResult<i64> {
-    match pool {
-        Pool::Sqlite(database) => migrate_at_once(pool, database).await?,
-        Pool::MySql(database) => migrate_alone(pool, database).await?,
-    }
+    migrate_to(pool, i64::MAX).await?;
     Ok(newest(pool.dialect()))
 }
 
+/// Runs those up to a version: for rows that were written under it.
+pub(crate) async fn migrate_to(pool: &Pool, last: i64) -> SqlResult<()> {
+    match pool {
+        Pool::Sqlite(database) => migrate_at_once(pool, database, last).await,
+        Pool::MySql(database) => migrate_alone(pool, database, last).await,
+    }
+}
+
 /// SQLite: each step with its note in one transaction.
-async fn migrate_at_once(pool: &Pool, database: &SqliteConnections) -> SqlResult<()> {
+async fn migrate_at_once(pool: &Pool, database: &SqliteConnections, last: i64) -> SqlResult<()> {
     pool.run(TABLE, vec![], &[]).await?;
     refuse_newer(pool).await?;
-    for step in SQLITE {
+    for step in SQLITE.iter().filter(|step| step.version <= last) {
         let mut tx = database.begin().await?;
         // Asked inside the transaction: another process may have run it meanwhile.
         if tx.rows(DONE.into(), values![step.version]).await?.is_empty() {
@@ -117,10 +171,10 @@ async fn migrate_at_once(pool: &Pool, database: &SqliteConnections) -> SqlResult
 
 /// MySQL: it commits each statement by itself, so one process at a time does it, holding a lock, and what an earlier
 /// attempt left half done is done to its end.
-async fn migrate_alone(pool: &Pool, database: &MySqlConnections) -> SqlResult<()> {
+async fn migrate_alone(pool: &Pool, database: &MySqlConnections, last: i64) -> SqlResult<()> {
     for _ in 0..WAITS {
         if let Some(mut lock) = database.lock("migrate", PATIENCE).await? {
-            let done = migrate_under(pool, &mut lock).await;
+            let done = migrate_under(pool, &mut lock, last).await;
             lock.release().await;
             return done;
         }
@@ -130,10 +184,10 @@ async fn migrate_alone(pool: &Pool, database: &MySqlConnections) -> SqlResult<()
     Err(SqlError::Failed(reason))
 }
 
-async fn migrate_under(pool: &Pool, lock: &mut MySqlLock) -> SqlResult<()> {
+async fn migrate_under(pool: &Pool, lock: &mut MySqlLock, last: i64) -> SqlResult<()> {
     lock.change_schema(TABLE).await?;
     refuse_newer(pool).await?;
-    for step in MYSQL {
+    for step in MYSQL.iter().filter(|step| step.version <= last) {
         if lock.rows(DONE, &[step.version.into()]).await?.is_empty() {
             for statement in step.statements() {
                 lock.change_schema(statement).await?;
@@ -185,16 +239,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newer_schema_is_refused_with_the_remedy() {
+    async fn another_schema_is_refused_with_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("qgx.db").display());
         let database = SqlDatabase::connect(&url).await.unwrap();
+        let older = database.expect_current_schema().await.unwrap_err();
+        assert!(matches!(older, SqlError::Schema { found: 0, remedy, .. } if remedy == OLDER));
         assert_eq!(database.migrate().await.unwrap(), newest(Dialect::Sqlite));
+        assert_eq!(database.expect_current_schema().await.unwrap(), newest(Dialect::Sqlite));
         assert_eq!(database.migrate().await.unwrap(), newest(Dialect::Sqlite), "again changes nothing");
         let future = "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'later', 0)";
         database.pool.run(future, values![99_i64], &[]).await.unwrap();
         let refused = |error| matches!(error, SqlError::Schema { found: 99, remedy, .. } if remedy == NEWER);
         assert!(refused(database.migrate().await.unwrap_err()));
+        assert!(refused(database.expect_current_schema().await.unwrap_err()));
         database.close().await;
         assert!(refused(SqlDatabase::connect(&url).await.unwrap_err()));
     }

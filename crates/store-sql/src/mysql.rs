@@ -94,6 +94,37 @@ impl MySqlConnections {
         Self::with(url, CHART_DEADLINE).await
     }
 
+    /// Makes the database of the address where it is not there and the user may.
+    ///
+    /// Where it is there, or the user may not, nothing is changed: connecting tells.
+    pub async fn make_database(url: &str) -> SqlResult<()> {
+        let options = MySqlConnectOptions::from_str(url).map_err(failed)?;
+        let Some(name) = options.get_database().filter(|name| !name.is_empty()).map(str::to_owned) else {
+            return Ok(());
+        };
+        let making = async {
+            // A database that everybody may look into.
+            let mut connection = options.database("information_schema").connect().await?;
+            let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM schemata WHERE schema_name = ?")
+                .bind(&name)
+                .fetch_optional(&mut connection)
+                .await?;
+            if known.is_none() {
+                // A name cannot be bound; in quotes of its kind nothing but that quote means anything.
+                let quoted = name.replace('`', "``");
+                let sql = format!(
+                    "CREATE DATABASE IF NOT EXISTS `{quoted}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+                );
+                let made = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+                if let Err(error) = made {
+                    tracing::info!(%error, "the database is not there, and this user may not make it");
+                }
+            }
+            connection.close().await
+        };
+        answered(making).await.map_err(failed)
+    }
+
     async fn with(url: &str, chart_deadline: Duration) -> SqlResult<Self> {
         let options = MySqlConnectOptions::from_str(url).map_err(failed)?;
         if options.get_database().is_none_or(str::is_empty) {
@@ -127,6 +158,10 @@ impl MySqlConnections {
         };
         let charts = pool(CHART_CONNECTIONS, Some(chart_deadline));
         Ok(Self { pool: pool(CONNECTIONS, None), charts, chart_deadline })
+    }
+
+    pub fn connections(&self) -> &MySqlPool {
+        &self.pool
     }
 
     pub async fn rows(&self, sql: Cow<'static, str>, values: &[Value]) -> SqlResult<Vec<Row>> {
@@ -276,6 +311,7 @@ fn query(sql: Cow<'static, str>, values: &[Value]) -> Query<'static, MySql, MySq
             Value::Int(value) => query.bind(*value),
             Value::Real(value) => query.bind(*value),
             Value::Text(value) => query.bind(value.as_str()),
+            Value::Bytes(value) => query.bind(value.as_slice()),
         };
     }
     query

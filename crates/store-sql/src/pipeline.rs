@@ -5,7 +5,7 @@ use crate::dialect::{Merge, Upsert, placeholders};
 use crate::expiry;
 use crate::fault::{Attempt, retrying};
 use crate::names::{self, SourceIds};
-use crate::pool::Tx;
+use crate::pool::{Pool, Tx};
 use crate::rollups::{HOUR, hour_of};
 use crate::sources::{IDS, minute_of, search_text};
 use crate::value::{Value, values};
@@ -84,7 +84,7 @@ const FIRST_OFFSETS: Upsert = Upsert {
     key: &["topic", "partition_no"],
     columns: &[("next_offset", Merge::Keep)],
 };
-const OFFSETS: Upsert = Upsert {
+pub(crate) const OFFSETS: Upsert = Upsert {
     table: "pipeline_offsets",
     key: &["topic", "partition_no"],
     columns: &[("next_offset", Merge::Greatest)],
@@ -107,7 +107,7 @@ pub(crate) fn rollup_values(series: i64, start: i64, point: &MetricPoint) -> [Va
 }
 
 /// What became of a flush before, by its offsets.
-enum Before {
+pub(crate) enum Before {
     New,
     Applied,
 }
@@ -137,7 +137,7 @@ async fn hold_offsets(
 /// where the stored offsets are comes from a writer that lost the partition: what lies between is another's, and would
 /// count twice. The rows of the offsets are held from here to the commit, so that of two writers one waits and then
 /// finds that it is late. A lease would not do more: its holder may be paused between the look at it and the commit.
-async fn applied_before(tx: &mut Tx, topic: &str, flush: &Flush) -> Attempt<Before> {
+pub(crate) async fn applied_before(tx: &mut Tx, topic: &str, flush: &Flush) -> Attempt<Before> {
     let mut stored = hold_offsets(tx, topic, &flush.offsets).await?;
     let mut first: Vec<_> = flush.offsets.iter().filter(|(it, _)| !stored.contains_key(it)).collect();
     if !first.is_empty() {
@@ -343,6 +343,13 @@ impl Pipeline for SqlDatabase {
         self.pool.row(sql, values![tenant, source, stream]).await?.map_or(Ok(0), |row| row.count(0))
     }
 
+    async fn stream_highest(&self, tenant: &TenantId, stream: &str) -> SqlResult<u64> {
+        let sql = "SELECT MAX(t.last_seq) FROM streams t JOIN source_ids k ON k.source_id = t.source_id WHERE \
+                   t.stream_name = ? AND k.tenant_key = ?";
+        let highest = self.pool.row(sql, values![stream, tenant]).await?;
+        Ok(highest.map_or(Ok(None), |row| row.opt_count(0))?.unwrap_or(0))
+    }
+
     async fn known_ids(
         &self,
         ids: &[(TenantId, SourceKey, String)],
@@ -382,5 +389,9 @@ impl Pipeline for SqlDatabase {
         let gone = expiry::expire(&self.pool, minute_before, arrivals_before, ids_before).await;
         lock.release().await;
         gone
+    }
+
+    fn snapshots(&self) -> Option<&dyn store::backup::SqlSnapshot> {
+        matches!(self.pool, Pool::Sqlite(_)).then_some(self as &dyn store::backup::SqlSnapshot)
     }
 }

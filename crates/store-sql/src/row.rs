@@ -73,6 +73,12 @@ impl Row {
     pub fn opt_text(&self, at: usize) -> SqlResult<Option<String>> {
         self.words(at)
     }
+    pub fn bytes(&self, at: usize) -> SqlResult<Vec<u8>> {
+        self.words(at)
+    }
+    pub fn opt_bytes(&self, at: usize) -> SqlResult<Option<Vec<u8>>> {
+        self.words(at)
+    }
     pub fn tenant(&self, at: usize) -> SqlResult<TenantId> {
         TenantId::new(self.words(at)?).map_err(unreadable)
     }

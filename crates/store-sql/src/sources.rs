@@ -170,16 +170,33 @@ impl Sources for SqlDatabase {
 
     async fn sources(&self, tenant: &TenantId, filter: &SourceFilter) -> SqlResult<(Vec<SourceRow>, u64)> {
         let (condition, bound) = condition(tenant, filter);
-        let count = format!("SELECT COUNT(*) FROM sources WHERE {condition}");
-        let total = self.pool.row(count, bound.clone()).await?.map_or(Ok(0), |row| row.count(0))?;
-        let order =
-            if filter.by_last_seen { "last_seen IS NULL, last_seen DESC, source_key" } else { "source_key" };
+        let mut total = None;
+        if !filter.uncounted {
+            let count = format!("SELECT COUNT(*) FROM sources WHERE {condition}");
+            total = Some(self.pool.row(count, bound.clone()).await?.map_or(Ok(0), |row| row.count(0))?);
+        }
+        // As an index has them. What was never seen is NULL, which both dialects put last.
+        let order = if filter.by_last_seen { "last_seen DESC, source_key" } else { "source_key" };
         let sql =
             format!("{} WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?", select_sources!("").trim_end());
         let mut bound = bound;
         bound.extend([filter.limit.into(), filter.skip.into()]);
         let rows = self.pool.rows(sql, bound).await?;
+        let total = total.unwrap_or(rows.len() as u64);
         Ok((rows.iter().map(source_row).collect::<SqlResult<_>>()?, total))
+    }
+
+    async fn source_keys(
+        &self,
+        tenant: &TenantId,
+        after: Option<&SourceKey>,
+        limit: u32,
+    ) -> SqlResult<Vec<SourceKey>> {
+        // A key has a byte at least, so that the empty text stands before all.
+        let sql = "SELECT source_key FROM source_ids WHERE tenant_key = ? AND source_key > ? ORDER BY source_key LIMIT ?";
+        let after = after.map_or("", SourceKey::as_str);
+        let rows = self.pool.rows(sql, values![tenant, after, limit]).await?;
+        rows.iter().map(|row| row.source(0)).collect()
     }
 
     async fn source_counts(&self, tenant: &TenantId, now: Timestamp) -> SqlResult<(u64, u64, u64)> {

@@ -111,6 +111,14 @@ impl SqliteConnections {
         Ok(Self { writer, readers, charts: Some(charts) })
     }
 
+    pub fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    pub fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
     pub async fn rows(&self, sql: Cow<'static, str>, values: Vec<Value>) -> SqlResult<Vec<Row>> {
         let rows = query(sql, values).fetch_all(&self.readers).await.map_err(failed)?;
         Ok(rows.into_iter().map(Row::Sqlite).collect())
@@ -187,6 +195,7 @@ fn query(sql: Cow<'static, str>, values: Vec<Value>) -> sqlx::query::Query<'stat
             Value::Int(value) => query.bind(value),
             Value::Real(value) => query.bind(value),
             Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
         };
     }
     query

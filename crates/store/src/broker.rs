@@ -196,6 +196,30 @@ pub trait Broker: Send + Sync + 'static {
         max_wait: Duration,
     ) -> Result<Fetched, BrokerError>;
 
+    /// Reads once from an offset up to about `max_bytes` (always at least one record where there is one), beside the
+    /// readers that [`Self::fetch`] serves: wherever they are in the partition, they go on there. Waits for nothing that
+    /// is not appended yet, and the `end` is asked for now. No records: there are none from the offset to that end.
+    ///
+    /// As it stands here it is for brokers whose fetches have no place that another one could take from them.
+    async fn scan(
+        &self,
+        topic: Topic,
+        partition: Partition,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<Fetched, BrokerError> {
+        self.fetch(topic, partition, from, max_bytes, Duration::ZERO).await
+    }
+
+    /// The offset that the next append of each partition gets, asked for now.
+    async fn ends(&self, topic: Topic) -> Result<Vec<Offset>, BrokerError> {
+        let mut ends = Vec::new();
+        for partition in 0..self.partitions(topic) {
+            ends.push(self.scan(topic, partition, Offset::MAX, 0).await?.end);
+        }
+        Ok(ends)
+    }
+
     /// Notes that a group has done everything before `next`; only then may retention remove it. Durable within a
     /// second; the SQL store, not the broker, is what a processor resumes from.
     async fn commit(
@@ -228,4 +252,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Syncs and stops; later calls answer [`BrokerError::Closed`].
     async fn close(&self) -> Result<(), BrokerError>;
+
+    /// How its files are taken for a backup, where it has files of its own.
+    fn snapshots(&self) -> Option<&dyn crate::backup::LogSnapshot> {
+        None
+    }
 }

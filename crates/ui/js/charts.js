@@ -1,5 +1,6 @@
 // Line charts by uPlot, loaded only by pages that have one. `qgxCharts.line(host, json, onRange)` draws and answers a
-// handle with `set(json)` and `destroy()`. The JSON: {x: [seconds], series: [{label, values}], zone, lang, height}.
+// handle with `set(json)` and `destroy()`. The JSON: {x: [seconds], series: [{label, values}], zone, lang,
+// height, band, unit}. With `band` the last two series are the edges of one; `unit` is [[size, name]], smallest first.
 import uPlot from "uplot";
 
 const sync = uPlot.sync("page");
@@ -18,15 +19,23 @@ function colours(host, names) {
   return found;
 }
 
-function number(lang) {
-  const compact = new Intl.NumberFormat(lang, { notation: "compact", maximumFractionDigits: 2 });
-  const exact = new Intl.NumberFormat(lang, { maximumFractionDigits: 6 });
-  return { axis: (v) => (v == null ? "" : compact.format(v)), value: (v) => (v == null ? "–" : exact.format(v)) };
+function number(lang, unit) {
+  const short = new Intl.NumberFormat(lang, { notation: unit ? "standard" : "compact", maximumFractionDigits: 2 });
+  const exact = new Intl.NumberFormat(lang, unit ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 6 });
+  const steps = unit ?? [[1, ""]];
+  const fit = (v) => (v ? steps.findLast(([size]) => size <= Math.abs(v)) : steps.find(([size]) => size === 1)) ?? steps[0];
+  const text = (form, v, [size, name]) => form.format(v / size) + name;
+  return {
+    // All marks of an axis in one step, that of the greatest.
+    axis: (marks) => marks.map((v) => (v == null ? "" : text(short, v, fit(Math.max(...marks.map(Math.abs)))))),
+    value: (v) => (v == null ? "–" : text(exact, v, fit(v))),
+  };
 }
 
 function options(host, given, onRange) {
-  const [faint, line, ...strokes] = colours(host, ["--faint", "--line", ...tokens]);
-  const format = number(given.lang);
+  const [faint, line, band, ...strokes] = colours(host, ["--faint", "--line", "--band", ...tokens]);
+  const format = number(given.lang, given.unit);
+  const lines = given.series.length - (given.band ? 2 : 0);
   const narrow = matchMedia("(max-width: 760px)").matches;
   const font = `500 ${narrow ? 12 : 11}px ${getComputedStyle(host).fontFamily}`;
   const axis = { stroke: faint, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
@@ -38,15 +47,16 @@ function options(host, given, onRange) {
     height: given.height,
     padding: [10, 12, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), given.zone),
-    cursor: { sync: { key: sync.key }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
+    cursor: { sync: { key: sync.key }, drag: { x: true, y: false, setScale: false }, points: { size: (_, i) => (i > lines ? 0 : 6) } },
     legend: { show: false },
     scales: { x: { time: true } },
-    axes: [{ ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map((x) => mark(x, step, given.zone)) }, { ...axis, size: narrow ? 46 : 52, values: (_, ticks) => ticks.map(format.axis) }],
+    axes: [{ ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map((x) => mark(x, step, given.zone)) }, { ...axis, size: (narrow ? 46 : 52) + (given.unit ? 14 : 0), values: (_, ticks) => format.axis(ticks) }],
+    bands: given.band ? [{ series: [lines + 2, lines + 1], fill: band }] : [],
     series: [
       {},
       ...given.series.map((one, i) => ({
-        label: one.label, stroke: strokes[i % strokes.length], width: 1.5, spanGaps: false,
-        points: { show: given.x.length < 60, filter: (plot, at, show) => (show ? null : alone(plot.data[at])) },
+        label: one.label, stroke: i < lines ? strokes[i % strokes.length] : band, width: i < lines ? 1.5 : 0, spanGaps: false,
+        points: i < lines && { show: given.x.length < 60, filter: (plot, at, show) => (show ? null : alone(plot.data[at])) },
       })),
     ],
     hooks: {
@@ -132,7 +142,7 @@ function line(host, json, onRange) {
   return {
     set(json) {
       const next = JSON.parse(json);
-      const same = next.series.length === given.series.length && next.lang === given.lang;
+      const same = ["lang", "band"].every((what) => next[what] === given[what]) && next.series.length === given.series.length;
       given = next;
       if (same) plot.setData(data(given));
       else draw();

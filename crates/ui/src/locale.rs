@@ -48,6 +48,11 @@ impl Locale {
         self.with_zone(|zone| format::clock_millis(at, zone))
     }
 
+    /// The day.
+    pub fn date(&self, at: Timestamp) -> String {
+        self.with_zone(|zone| format::date(at, zone, self.lang.get()))
+    }
+
     /// Date and time to the second.
     pub fn date_time(&self, at: Timestamp) -> String {
         self.with_zone(|zone| format::date_time(at, zone, self.lang.get()))
@@ -73,6 +78,14 @@ impl Locale {
     /// How much of a date the times of a list over the range need; not reactive in the time.
     pub fn dating(&self, range: TimeRange) -> Dating {
         self.with_zone(|zone| Dating::of(range, self.now.get_untracked(), zone))
+    }
+
+    /// The clock today, with the date where it is another day: of a time that stands alone; not reactive in the time.
+    pub fn stamp(&self, at: Timestamp) -> String {
+        match self.dating(TimeRange { from: at, to: at.plus_nanos(1) }) {
+            Dating::Clock => self.clock(at),
+            dating => self.dated(at, dating),
+        }
     }
 
     /// A time in a list: `11:00:02.418`, `11-22 11:00:02`, `2025-11-22 11:00:02`.

@@ -7,8 +7,10 @@ use lru::LruCache;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use store::broker::Origin;
 use store::sql::{SqlResult, SqlStore};
+use tokio::time::Instant;
 
 /// A client's stream.
 pub(crate) type StreamKey = (TenantId, SourceKey, Arc<str>);
@@ -17,12 +19,16 @@ pub(crate) type GivenKey = (TenantId, SourceKey, Arc<str>);
 
 /// Positions asked for at once.
 const AT_ONCE: usize = 8;
+/// A position unused for so long is asked for again. SQL forgets streams, days later, and a client that is told so begins at
+/// 0: what it sends then is new.
+const STALE: Duration = Duration::from_secs(3_600);
 
 /// How far a stream has come, flushed or still on its way.
 struct Position {
     sequence: u64,
-    /// The last batch that moved it.
+    /// The last batch that moved it, and when.
     batch: u64,
+    at: Instant,
 }
 
 /// The state of one pipeline.
@@ -31,6 +37,7 @@ pub(crate) struct Dedupe {
     /// Streams by their last use. One that moved in a batch not yet flushed is never forgotten: SQL does not know it.
     positions: LruCache<StreamKey, Position, foldhash::fast::RandomState>,
     most_streams: usize,
+    stale: Duration,
     /// Given ids of batches not yet flushed; the others SQL knows.
     given: HashSet<GivenKey, foldhash::fast::RandomState>,
     given_by_batch: VecDeque<(u64, Vec<GivenKey>)>,
@@ -56,11 +63,19 @@ impl Dedupe {
             sql,
             positions: LruCache::unbounded_with_hasher(foldhash::fast::RandomState::default()),
             most_streams,
+            stale: STALE,
             given: HashSet::default(),
             given_by_batch: VecDeque::new(),
             batch: flushed.load(Ordering::Acquire),
             flushed,
         }
+    }
+
+    /// What is not flushed, SQL does not know.
+    fn remembers(&self, key: &StreamKey) -> bool {
+        let flushed = self.flushed.load(Ordering::Acquire);
+        let lately = |position: &Position| position.batch > flushed || position.at.elapsed() < self.stale;
+        self.positions.peek(key).is_some_and(lately)
     }
 
     /// The streams and ids of a batch that are not known here.
@@ -78,7 +93,7 @@ impl Dedupe {
                     if last != Some(place) {
                         last = Some(place);
                         let key = (record.route.tenant.clone(), record.route.source.clone(), stream.clone());
-                        if !self.positions.contains(&key) {
+                        if !self.remembers(&key) {
                             streams.insert(key);
                         }
                     }
@@ -118,8 +133,9 @@ impl Dedupe {
     /// Marks what was sent before. Answers the batch's number, for `flushed`.
     pub fn mark(&mut self, items: &mut [Item], known: Known) -> u64 {
         self.batch += 1;
+        let now = Instant::now();
         for (key, sequence) in known.positions {
-            self.positions.put(key, Position { sequence, batch: 0 });
+            self.positions.put(key, Position { sequence, batch: 0, at: now });
         }
         let mut given = Vec::new();
         let (mut streams_resent, mut ids_resent) = (0_u64, 0_u64);
@@ -132,8 +148,9 @@ impl Dedupe {
                     let (route, stream) = (record.route.clone(), stream.clone());
                     let key = (route.tenant.clone(), route.source.clone(), stream.clone());
                     let batch = self.batch;
-                    let position = self.positions.get_or_insert_mut(key, || Position { sequence: 0, batch });
-                    position.batch = batch;
+                    let position =
+                        self.positions.get_or_insert_mut(key, || Position { sequence: 0, batch, at: now });
+                    (position.batch, position.at) = (batch, now);
                     let mut item = item;
                     loop {
                         if let Origin::Stream { sequence, .. } = item.entry.record.origin {
@@ -269,5 +286,21 @@ mod tests {
         assert_eq!(dedupe.positions.len(), 1);
         assert_eq!(dedupe.given.len(), 1);
         check(&mut dedupe, &[Given("fresh"), Given("other"), Stream("boot", 9)], &[false, true, true]).await;
+    }
+
+    #[tokio::test]
+    async fn what_sql_has_forgotten_is_new_again() {
+        use From::Stream;
+        let flushed = Arc::new(AtomicU64::new(0));
+        let mut dedupe = Dedupe::new(fixture::sql().await, 100, flushed.clone());
+        let batch = check(&mut dedupe, &[Stream("boot", 5)], &[false]).await;
+        dedupe.stale = Duration::ZERO;
+        check(&mut dedupe, &[Stream("boot", 4)], &[true]).await;
+        // As after days, when SQL has it no more: here it was never told.
+        flushed.store(batch + 1, Ordering::Release);
+        check(&mut dedupe, &[Stream("boot", 1), Stream("boot", 1)], &[false, true]).await;
+        dedupe.stale = STALE;
+        flushed.store(batch + 2, Ordering::Release);
+        check(&mut dedupe, &[Stream("boot", 1), Stream("boot", 2)], &[true, false]).await;
     }
 }

@@ -31,7 +31,7 @@ pub trait ProcessorHooks: Send + Sync + 'static {
 
 impl ProcessorHooks for Services {
     fn publish_totals(&self, tenant: &TenantId, totals: LiveTotals) {
-        self.live().publish_totals(tenant, totals);
+        self.publish_second(tenant, totals);
     }
     fn tails(&self) -> Arc<Vec<Tail>> {
         self.live().tails()

@@ -21,6 +21,7 @@ mod dedupe;
 mod fetch;
 mod handle;
 pub mod hooks;
+mod letters;
 mod live;
 mod prepare;
 mod retry;
@@ -34,6 +35,7 @@ mod upkeep;
 
 pub use handle::ProcessorHandle;
 pub use hooks::ProcessorHooks;
+pub use letters::LETTER_GROUP;
 pub use retry::RetryPolicy;
 
 use batch::{BatchLimits, Gather, Item};
@@ -51,6 +53,7 @@ use std::time::Duration;
 use store::broker::{Broker, Membership, Offset, Partition, Topic};
 use store::index::EventIndex;
 use store::sql::SqlStore;
+use store::sql::dead_letters::LetterCap;
 use tail::TailSet;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -81,13 +84,23 @@ pub struct Keep {
     pub arrivals: Duration,
     /// Ids that clients gave and positions of streams, from their last use.
     pub ids: Duration,
+    /// Dead letters, whatever became of them.
+    pub letters: Duration,
+    /// And at most so many of a tenant: the oldest go first, of them those that somebody dealt with.
+    pub letter_cap: LetterCap,
 }
 
 impl Default for Keep {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
         // Yesterday is compared with today, in any zone.
-        Self { minutes: 30 * DAY, arrivals: 3 * DAY, ids: 7 * DAY }
+        Self {
+            minutes: 30 * DAY,
+            arrivals: 3 * DAY,
+            ids: 7 * DAY,
+            letters: 30 * DAY,
+            letter_cap: LetterCap { letters: 100_000, bytes: 256 << 20 },
+        }
     }
 }
 
@@ -133,7 +146,7 @@ impl Default for ProcessorConfig {
     }
 }
 
-/// Starts processors.
+/// Starts processors, and what keeps dead letters beside them.
 #[derive(Debug)]
 pub struct Processor;
 
@@ -157,6 +170,10 @@ impl Processor {
             telemetry::spawn(
                 "processor-expire",
                 upkeep::expire(deps.clone(), config.keep, config.expire_every, upkeep.clone()),
+            ),
+            telemetry::spawn(
+                "processor-letters",
+                letters::keep(deps.clone(), config.retry, config.keep, upkeep.clone()),
             ),
         ];
         let pipeline = Pipeline {

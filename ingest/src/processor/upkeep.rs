@@ -1,7 +1,7 @@
 //! What goes on beside the batches: lag, retention, expiry.
 
 use super::hooks::ProcessorHooks;
-use super::{Deps, Keep};
+use super::{Deps, Keep, letters};
 use domain::Timestamp;
 use services::{Backlog, Stage};
 use std::sync::Arc;
@@ -79,6 +79,9 @@ pub(crate) async fn expire(deps: Deps, keep: Keep, every: Duration, stop: Cancel
             let rows = deps.sql.expire(before(keep.minutes), before(keep.arrivals), before(keep.ids)).await;
             if let Err(error) = rows {
                 tracing::warn!(%error, "expired rows could not be dropped");
+            }
+            if let Err(error) = letters::expire(&*deps.sql, &keep).await {
+                tracing::warn!(%error, "expired dead letters could not be dropped");
             }
             if let Err(error) = deps.broker.enforce_retention(now).await {
                 tracing::warn!(%error, "the log's retention could not be enforced");

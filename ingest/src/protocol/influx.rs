@@ -165,7 +165,11 @@ pub fn read(draft: &mut Draft, point: &Point<'_>) -> Result<(), RecordError> {
         match value {
             Value::Bool(value) => draft.field(&name, Scalar::Bool(*value))?,
             Value::Text(text) => draft.text(&name, &unescape(text, &['"', '\\']))?,
-            Value::Number(text) => draft.field(&name, Scalar::Number(&json_number(text)))?,
+            Value::Number(text) => match json_number(text) {
+                // What its signs and zeros tell would be gone.
+                Cow::Owned(_) if draft.hides(text) => draft.text(&name, text)?,
+                number => draft.field(&name, Scalar::Number(&number))?,
+            },
         }
     }
     Ok(())

@@ -64,6 +64,11 @@ impl Protocol {
         Self::Http,
     ];
 
+    /// By its name. What is framed in another way has the same name, and the same frames.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
+    }
+
     /// The name in metrics and on a source's page.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,8 +1,10 @@
 //! QGX lines: the acknowledged protocol of the port (DESIGN section 4).
 
+use crate::record::draft::TOKEN_NAME;
 use crate::streams::RESERVED;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Longest name of a stream, in characters.
 pub const STREAM_CHARS: usize = 64;
@@ -22,10 +24,20 @@ pub struct Hello {
     /// Its own name for this sequence of lines, to resume by.
     #[serde(default)]
     pub stream: Option<String>,
-    /// The highest `ACK` it ever got on the stream.
+    /// The highest `ACK` it ever got on the stream, 0 where none: it has everything after it, and sends it again. `None`:
+    /// it has no memory of the stream, and begins something new on it.
     #[serde(default)]
-    pub acked: u64,
+    pub acked: Option<u64>,
+    /// Fields that each of its records has, such as the file that lines come from. A record's own of the same name stand
+    /// beside them.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
 }
+
+/// Most fields that `HELLO` gives to all records.
+pub const MOST_FIELDS: usize = 16;
+/// Longest name of such a field, in bytes.
+const FIELD_NAME: usize = 255;
 
 impl Hello {
     /// Reads the line.
@@ -50,7 +62,11 @@ impl Hello {
         if let Some(source) = &hello.source {
             domain::SourceKey::new(source).map_err(|error| error.to_string())?;
         }
-        if hello.acked > MOST_ACKED {
+        let named = |name: &String| !name.is_empty() && name.len() <= FIELD_NAME && name != TOKEN_NAME;
+        if hello.fields.len() > MOST_FIELDS || !hello.fields.keys().all(named) {
+            return Err(format!("fields must be at most {MOST_FIELDS} texts with names of 1 to {FIELD_NAME} bytes"));
+        }
+        if hello.acked.is_some_and(|acked| acked > MOST_ACKED) {
             return Err(format!("acked must be at most {MOST_ACKED}"));
         }
         Ok(hello)
@@ -111,7 +127,7 @@ mod tests {
 
     #[test]
     fn hello_is_read() {
-        fn check(line: &str, expect: Result<(&str, &str, &str, u64), &str>) {
+        fn check(line: &str, expect: Result<(&str, &str, &str, Option<u64>), &str>) {
             let got = Hello::parse(line.as_bytes());
             let shown = got.as_ref().map_err(String::as_str).map(|hello| {
                 let text = |field: &'_ Option<String>| field.clone().unwrap_or_default();
@@ -125,16 +141,22 @@ mod tests {
         }
         check(
             r#"HELLO {"token":"qgx_x","source":"pump-1","stream":"boot-7","acked":41}"#,
-            Ok(("qgx_x", "pump-1", "boot-7", 41)),
+            Ok(("qgx_x", "pump-1", "boot-7", Some(41))),
         );
-        check("HELLO {}", Ok(("", "", "", 0)));
-        check(r#"HELLO {"more":1}"#, Ok(("", "", "", 0)));
+        check("HELLO {}", Ok(("", "", "", None)));
+        check(r#"HELLO {"more":1}"#, Ok(("", "", "", None)));
+        check(r#"HELLO {"acked":0}"#, Ok(("", "", "", Some(0))));
+        check(r#"HELLO {"acked":null}"#, Ok(("", "", "", None)));
         check(r#"HELLO {"acked":-1}"#, Err("HELLO is not right"));
-        check(r#"HELLO {"acked":9007199254740992}"#, Ok(("", "", "", MOST_ACKED)));
+        check(r#"HELLO {"acked":9007199254740992}"#, Ok(("", "", "", Some(MOST_ACKED))));
         check(r#"HELLO {"acked":9007199254740993}"#, Err("acked must be at most 9007199254740992"));
         check(r#"HELLO {"acked":18446744073709551615}"#, Err("acked must be at most"));
         check(r#"HELLO {"stream":""}"#, Err("stream must have"));
         check(r#"HELLO {"source":"\u0000"}"#, Err("not a source key"));
+        check(r#"HELLO {"fields":{"file":"/var/log/app.log"}}"#, Ok(("", "", "", None)));
+        check(r#"HELLO {"fields":{"":"x"}}"#, Err("fields must be"));
+        check(r#"HELLO {"fields":{"qgx_token":"qgx_x"}}"#, Err("fields must be"));
+        check(r#"HELLO {"fields":{"n":1}}"#, Err("HELLO is not right"));
         check("HELLO {", Err("HELLO is not right"));
     }
 

@@ -200,6 +200,11 @@ impl Draft {
         self.text("charset", charset)
     }
 
+    /// Keeps original bytes that stand in a record already, masked.
+    pub(super) fn put_raw(&mut self, bytes: &[u8]) {
+        self.raw = Some(mask::original(&self.rules, bytes).bytes);
+    }
+
     /// Notes a credential inside the record; nothing of it is stored.
     pub fn credential(&mut self, text: &str) {
         if text.starts_with("qgx_") && self.token.is_none() {
@@ -278,6 +283,11 @@ impl Draft {
     /// A text as it may be stored.
     pub(super) fn hide<'a>(&self, text: &'a str) -> (Cow<'a, str>, Counts) {
         if self.clean { (Cow::Borrowed(text), Counts::default()) } else { self.rules.in_text(text) }
+    }
+
+    /// Whether something of this text would be masked.
+    pub fn hides(&self, text: &str) -> bool {
+        self.hide(text).1.total() > 0
     }
 
     fn class_of(&self, value: Scalar<'_>) -> Class {

@@ -2,6 +2,7 @@
 //! loses stays a field.
 
 use super::draft::{Class, Draft, Entry, Range64, Scalar, TOKEN_NAME};
+use super::event::moment;
 use super::names::name_hash;
 use super::refuse::RecordError;
 use super::stamp;
@@ -112,6 +113,12 @@ impl Draft {
         }
     }
 
+    /// The record belongs to no source that it names: what names one stays a field.
+    pub(super) fn leave_source(&mut self) {
+        self.origin = None;
+        self.source.clear();
+    }
+
     /// The host that a protocol's header names: the record's own source where nothing better names one, else the
     /// field `host`.
     ///
@@ -170,6 +177,13 @@ impl Draft {
         };
         better(&mut self.ts, Offer { rank: 0, entry, value: moment });
         Ok(())
+    }
+
+    /// Where the record names no time of its own, it happened at this instant.
+    pub fn otherwise_at(&mut self, at: Timestamp) {
+        if self.ts.is_none() {
+            self.ts = Some(Offer { rank: u8::MAX, entry: None, value: moment(at) });
+        }
     }
 
     fn take(&mut self, entry: usize) {

@@ -24,7 +24,7 @@ pub fn original(rules: &Rules, bytes: &[u8]) -> Kept {
     if decoded.charset.is_some() {
         // A character may end in what is a letter of ASCII, which seems to belong to what follows.
         let (text, more) = rules.in_text(&decoded.text);
-        if more.total() > found.total() {
+        if more.more_than(&found) {
             return Kept { bytes: text.into_owned().into_bytes(), token, found: more };
         }
     }
@@ -72,6 +72,16 @@ mod tests {
         // The last byte of a character of CP949 is a letter of ASCII: only as text the number stands alone.
         check(b"\x8c\x63010-1234-5678", "똠***-****-5678".as_bytes(), 1);
         check(b"\x8c\x63 x01012345678", b"\x8c\x63 x01012345678", 0);
+    }
+
+    #[test]
+    fn what_only_the_text_shows_is_masked_though_the_bytes_show_as_much() {
+        let rule = |kind| Rule { kind, action: Action::Mask, pattern: String::new() };
+        let rules = Rules::new(vec![rule(Kind::Phone), rule(Kind::Email)], [0; 32]).unwrap();
+        // In the bytes an address, in the text a number.
+        let kept = original(&rules, b"\x8c\x63@example.com \x8c\x63010-1234-5678");
+        let text = String::from_utf8(kept.bytes).unwrap();
+        assert!(text.contains("***-****-5678"), "{text}");
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub enum RecordError {
     /// JSON, but not an object.
     #[error("expected a JSON object")]
     NotAnObject,
+    /// JSON, but not that of an event (DESIGN section 5).
+    #[error("not an event: {0}")]
+    NotAnEvent(String),
     /// More fields than an event may have.
     #[error("more than {0} fields")]
     TooManyFields(usize),
@@ -57,6 +60,7 @@ impl RecordError {
         match self {
             Self::InvalidJson(_) => "invalid_json",
             Self::NotAnObject => "not_an_object",
+            Self::NotAnEvent(_) => "undecodable",
             Self::TooManyFields(_) => "too_many_fields",
             Self::TooDeep(_) => "too_deep",
             Self::NameTooLong(_) => "name_too_long",
@@ -81,6 +85,7 @@ impl RecordError {
                 None => "JSON이 아닙니다.".to_owned(),
             },
             Self::NotAnObject => "JSON 객체가 아닙니다.".to_owned(),
+            Self::NotAnEvent(detail) => format!("이벤트의 JSON이 아닙니다: {detail}"),
             Self::TooManyFields(most) => format!("필드가 {most}개를 넘습니다."),
             Self::TooDeep(most) => format!("{most}단계보다 깊게 중첩되어 있습니다."),
             Self::NameTooLong(most) => format!("필드 이름이 {most}바이트를 넘습니다."),

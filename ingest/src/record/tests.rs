@@ -200,6 +200,13 @@ fn numbers_that_are_hidden_become_text() {
         r#"{"ts":"2023-11-14T22:13:20.000000000Z","kind":"metric","n":{"pay/v":2},
             "s":{"measurement":"pay","shop":"a","pay/card":"************1111"}}"#,
     );
+    by_rules(
+        vec![rule(Kind::Phone, Action::Mask)],
+        Protocol::Lines,
+        b"call a=01012345678i,b=+821012345678,c=007i 1700000000000000000",
+        r#"{"ts":"2023-11-14T22:13:20.000000000Z","kind":"metric","n":{"call/c":7},
+            "s":{"measurement":"call","call/a":"*******5678","call/b":"+********5678"}}"#,
+    );
     let own = Rule { kind: Kind::Pattern, action: Action::Drop, pattern: "777####".to_owned() };
     by_rules(
         vec![own],
@@ -247,6 +254,23 @@ fn names_beyond_the_budget_go_to_x() {
     );
     let again = event(&mut writer, Protocol::Ndjson, br#"{"b":2,"a":"y","g":1}"#).unwrap();
     compare(again, r#"{"kind":"metric","n":{"b":2},"s":{"a":"y"},"x":["g=1"]}"#);
+}
+
+#[test]
+fn a_source_beyond_the_budget_stays_a_field() {
+    let mut writer = writer(Limits { sources_per_day: 1, ..Limits::default() }, None);
+    let mut check = |frame: &str, expect: &str| {
+        compare(event(&mut writer, Protocol::Ndjson, frame.as_bytes()).unwrap(), expect);
+    };
+    // `peer` is the source where nothing better names one.
+    check(r#"{"source":"a","x":1}"#, r#"{"kind":"metric","source":"a","n":{"x":1}}"#);
+    check(
+        r#"{"source":"b","host":"h","x":1}"#,
+        r#"{"kind":"metric","s":{"host":"h","source":"b"},"n":{"x":1}}"#,
+    );
+    check(r#"{"source":"a","x":2}"#, r#"{"kind":"metric","source":"a","n":{"x":2}}"#);
+    check(r#"{"source":"b","x":2}"#, r#"{"kind":"metric","s":{"source":"b"},"n":{"x":2}}"#);
+    assert_eq!((writer.take_unplaced(), writer.take_unplaced()), (2, 0));
 }
 
 #[test]

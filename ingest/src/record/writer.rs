@@ -5,8 +5,9 @@ use super::batch::{Batch, Mark};
 use super::draft::{Class, Draft};
 use super::encode;
 use super::envelope::Envelope;
-use super::names::{NameBudget, NameGate};
+use super::names::NameGate;
 use super::sections::{BEYOND, write_beyond, write_section};
+use super::sources::{Budgets, SourceBudget};
 use super::{Limits, RecordError};
 use crate::facts;
 use base64::Engine;
@@ -42,6 +43,13 @@ pub struct Home {
 pub enum Place<'a> {
     /// A line of a client's stream.
     Stream(&'a Arc<str>, u64),
+    /// A dead letter's event, with its id.
+    Letter {
+        /// Of the event.
+        id: EventId,
+        /// The letter's, which tells a second replay.
+        letter: &'a Arc<str>,
+    },
     /// Anything else.
     Unmarked,
 }
@@ -61,6 +69,9 @@ pub struct RecordWriter {
     pub draft: Draft,
     home: Home,
     names: NameGate,
+    sources: Arc<SourceBudget>,
+    /// Records that named a source beyond the budget, since somebody asked.
+    unplaced: u64,
     ids: IdMaker,
     ts_text: InstantText,
     received_text: InstantText,
@@ -73,13 +84,15 @@ const ROUTES: usize = 1_024;
 
 impl RecordWriter {
     /// For the records of a connection.
-    pub fn new(limits: Limits, zone: Zone, rules: Arc<Rules>, home: Home, names: Arc<NameBudget>) -> Self {
+    pub fn new(limits: Limits, zone: Zone, rules: Arc<Rules>, home: Home, budgets: Budgets) -> Self {
         let mut draft = Draft::new(limits, zone.clone());
         draft.configure(zone, home.bound.is_none(), rules);
         Self {
             draft,
             home,
-            names: NameGate::new(names),
+            names: NameGate::new(budgets.names),
+            sources: budgets.sources,
+            unplaced: 0,
             ids: IdMaker::new(),
             ts_text: InstantText::new(),
             received_text: InstantText::new(),
@@ -159,11 +172,31 @@ impl RecordWriter {
         Known { route, json: json.into() }
     }
 
+    /// How many records named a source beyond the budget since the last call.
+    pub fn take_unplaced(&mut self) -> u64 {
+        std::mem::take(&mut self.unplaced)
+    }
+
+    /// A source that the record names itself and that the budget has no room for stays a field.
+    fn place(&mut self) {
+        let named = &*self.draft.source;
+        let at_hand = self.home.bound.is_some()
+            || named.is_empty()
+            || self.last.as_ref().is_some_and(|last| last.route.source.as_str() == named)
+            || self.routes.contains_key(named);
+        if !at_hand && !self.sources.admits(named, self.draft.now()) {
+            self.draft.leave_source();
+            self.unplaced += 1;
+            metrics::counter!("qgx_ingest_sources_beyond_budget_total").increment(1);
+        }
+    }
+
     /// Writes the drafted record into a batch. One beyond [`RECORD_BYTES`] loses its original bytes first.
     ///
     /// # Errors
     /// [`RecordError::RecordTooLarge`] where it is longer even so; the batch is as it was.
     pub fn finish(&mut self, place: Place<'_>, batch: &mut Batch) -> Result<(), RecordError> {
+        self.place();
         let envelope = self.draft.settle();
         let known = match &self.home.bound {
             Some(bound) => {
@@ -187,6 +220,7 @@ impl RecordWriter {
                 EventId::of_stream(&known.route.tenant, &known.route.source, stream, sequence),
                 Origin::Stream { stream: Arc::clone(stream), sequence },
             ),
+            Place::Letter { id, letter } => (id, Origin::Given(Arc::clone(letter))),
             Place::Unmarked => {
                 let origin =
                     self.draft.given_id().map_or(Origin::Unmarked, |id| Origin::Given(Arc::from(id)));

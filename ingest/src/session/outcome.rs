@@ -3,9 +3,10 @@
 use super::Session;
 use super::pending::{REPORTED, RejectedLine};
 use crate::dead_letter::{DeadLetter, Sender};
-use crate::facts;
+use crate::facts::{self, Drop};
 use crate::protocol::frame::Oversized;
 use crate::protocol::{Protocol, qgx};
+use crate::quota::Verdict;
 use crate::record::RecordError;
 use crate::record::arrival::received_now;
 use crate::record::writer::Place;
@@ -41,6 +42,9 @@ impl Session {
             && self.secret.as_deref() != Some(shown)
         {
             return Err(RecordError::IdentityChanged);
+        }
+        for (name, text) in &self.labels {
+            draft.text(name, text)?;
         }
         match &self.outvoted {
             Some(source) => draft.text("source", source.as_str()),
@@ -99,6 +103,24 @@ impl Session {
         self.push_letter(&letter, route);
     }
 
+    /// A frame that no end came of, or what stands behind the last one: the end of a connection, for which no quota was
+    /// asked yet.
+    pub(super) fn bury_the_rest(&mut self, rest: &[u8], error: &RecordError) {
+        if self.affords(rest.len().min(self.writer.draft.limits().frame_bytes)) {
+            self.bury(rest, error);
+        }
+    }
+
+    /// Asks the quotas where nobody can wait: over them, what is left is dropped and counted.
+    pub(super) fn affords(&self, size: usize) -> bool {
+        let asked = self.state.ask(&self.identity.tenant, self.identity.token, self.token_limits, size);
+        let go = asked == Verdict::Go;
+        if !go {
+            facts::dropped(Drop::Quota, 1);
+        }
+        go
+    }
+
     fn fallback_route(&mut self) -> Arc<Route> {
         let home = self.writer.home();
         let source = home.bound.clone().unwrap_or_else(|| home.fallback.clone());
@@ -106,7 +128,8 @@ impl Session {
     }
 
     fn sender<'a>(&'a self, route: &'a Route) -> Sender<'a> {
-        Sender { route, peer: &self.peer, rules: &self.identity.tenant.masking.rules }
+        let source_bound = self.writer.home().bound.is_some();
+        Sender { route, source_bound, peer: &self.peer, rules: &self.identity.tenant.masking.rules }
     }
 
     fn push_letter(&mut self, letter: &DeadLetter, route: Arc<Route>) {

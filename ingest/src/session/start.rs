@@ -5,6 +5,8 @@ use crate::protocol::dialogue::{Dialogue, Found};
 use crate::protocol::{Framing, Protocol};
 use crate::record::writer::Home;
 use domain::SourceKey;
+use domain::masking::Rules;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,16 @@ pub struct Start {
     pub patience: Duration,
     /// A dialogue under way, with what was found in it and not yet taken.
     pub dialogue: Option<(Dialogue, Option<Found>)>,
+}
+
+/// A source's name as it may be stored.
+pub(super) fn masked(rules: &Rules, source: SourceKey) -> SourceKey {
+    match rules.in_text(source.as_str()).0 {
+        Cow::Borrowed(_) => source,
+        // It only lost letters and digits to stars, or was dropped whole.
+        Cow::Owned(masked) => SourceKey::new(&masked)
+            .unwrap_or_else(|_| SourceKey::new("masked").expect("a word is a valid source key")),
+    }
 }
 
 /// Where records of a connection belong.

@@ -11,6 +11,7 @@ use super::opening::{Door, Entered};
 use super::openings::OpeningShare;
 use super::replies::Replies;
 use super::transport::Transport;
+use super::warrant::Warrant;
 use crate::access::RefusalCode;
 use crate::budget::{Parked, Share};
 use crate::facts::{self, Drop};
@@ -21,6 +22,7 @@ use domain::Lang;
 use ending::Closing;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
+use services::trusted::TrustSet;
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -56,8 +58,9 @@ pub async fn serve(port: Arc<Port>, tcp: TcpStream, peer: SocketAddr) {
     let (door, entered) = Door::new(&port, ip, place, Transport::Tcp(tcp)).open().await;
     match entered {
         Ok(entered) => {
-            let Door { transport, buffer, ended, share, place: _place, .. } = door;
+            let Door { transport, buffer, ended, share, warrant, place: _place, .. } = door;
             let mut link = Link::new(Arc::clone(&port), transport, buffer, ended, entered);
+            link.warrant = warrant;
             link.opening = share;
             link.run().await;
         }
@@ -101,6 +104,10 @@ struct Link {
     /// Lines whose append is under way.
     under_way: u64,
     revocations: watch::Receiver<Arc<HashSet<u64>>>,
+    /// What stands in for a credential.
+    warrant: Option<Warrant>,
+    /// What warrants stand on.
+    trust: watch::Receiver<Arc<TrustSet>>,
 }
 
 /// What woke the loop.
@@ -109,6 +116,7 @@ enum Woken {
     Superseded,
     Stop,
     Revocations,
+    Trust,
     Writable,
     Readable(Share),
     Starved,
@@ -123,7 +131,7 @@ impl Link {
         let mut replies = Replies::default();
         replies.push(&greeting);
         let acknowledged = session.protocol().acknowledged();
-        let revocations = port.intake.access.revocations();
+        let (revocations, trust) = (port.intake.access.revocations(), port.intake.access.trust());
         facts::read(session.protocol(), buffer.len());
         Self {
             close_at: acknowledged.then(|| now + jittered(port.config.max_age)),
@@ -150,6 +158,8 @@ impl Link {
             closing: None,
             under_way: 0,
             revocations,
+            warrant: None,
+            trust,
         }
     }
 
@@ -158,7 +168,7 @@ impl Link {
             return;
         }
         // Revoked between its identification and now.
-        if self.on(Woken::Revocations).await.is_err() {
+        if self.on(Woken::Revocations).await.is_err() || self.on(Woken::Trust).await.is_err() {
             return;
         }
         loop {
@@ -224,6 +234,7 @@ impl Link {
             () = superseded(self.hold.as_ref()), if open => Woken::Superseded,
             () = self.port.stop.cancelled(), if self.drain_until.is_none() => Woken::Stop,
             Ok(()) = self.revocations.changed(), if open => Woken::Revocations,
+            Ok(()) = self.trust.changed(), if open && self.warrant.is_some() => Woken::Trust,
             ready = self.transport.writable(), if self.replies.pending() => {
                 if ready.is_ok() { Woken::Writable } else { Woken::Broken }
             }
@@ -272,8 +283,7 @@ impl Link {
                 self.replies.write(&mut self.transport)
             }
             Woken::Superseded => {
-                self.discard(Drop::Refused);
-                self.close(Some(("superseded", "Another connection took this stream.".to_owned(), None)));
+                self.end_superseded();
                 Ok(())
             }
             Woken::Stop => {
@@ -291,6 +301,11 @@ impl Link {
                     self.discard(Drop::Refused);
                     self.close_refused(RefusalCode::RevokedToken, None).await;
                 }
+                Ok(())
+            }
+            Woken::Trust => {
+                self.trust.mark_unchanged();
+                self.recheck_warrant().await;
                 Ok(())
             }
             Woken::Writable => self.replies.write(&mut self.transport),

@@ -2,6 +2,7 @@
 
 mod admission;
 mod append;
+pub mod certificates;
 mod connection;
 mod farewell;
 mod no_entry;
@@ -9,10 +10,12 @@ mod opening;
 mod openings;
 mod replies;
 mod transport;
+mod warrant;
 
 use crate::facts::OpenConnection;
 use crate::intake::Intake;
 use admission::Admission;
+use certificates::ClientCertificates;
 use ipnet::IpNet;
 use openings::Openings;
 use rustls::ServerConfig;
@@ -34,6 +37,8 @@ const FAREWELLS: usize = 256;
 pub struct TcpConfig {
     /// Certificate and key; without, TLS is refused.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Who vouches for client certificates: the verifier in `tls`. Without, none is asked for.
+    pub client_certificates: Option<Arc<ClientCertificates>>,
     /// Connections in all.
     pub max_connections: usize,
     /// Connections of one client: an IPv4 address, or a /64 of IPv6.
@@ -68,6 +73,7 @@ impl Default for TcpConfig {
     fn default() -> Self {
         Self {
             tls: None,
+            client_certificates: None,
             max_connections: 10_000,
             max_connections_per_address: 1_024,
             handshake: Duration::from_secs(30),
@@ -141,6 +147,7 @@ impl TcpIngest {
             stop: stop.clone(),
             admission,
         });
+        telemetry::spawn("ingest-streams", Arc::clone(&port.intake).follow_streams(stop.clone()));
         let accepting = accept(listener, port, connections.clone());
         Ok(Self { address, stop, connections, listener: telemetry::spawn("ingest-listener", accepting) })
     }

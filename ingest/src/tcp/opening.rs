@@ -11,6 +11,7 @@ use super::no_entry::{Answer, NoEntry};
 use super::openings::OpeningShare;
 use super::replies::Replies;
 use super::transport::Transport;
+use super::warrant::Warrant;
 use crate::access::{Identity, RefusalCode};
 use crate::protocol::detect::{Opening, detect};
 use crate::protocol::{Framing, Protocol};
@@ -19,6 +20,7 @@ use crate::session::{Session, Start};
 use crate::streams::Hold;
 use bytes::{Buf, BytesMut};
 use domain::Zone;
+use rustls::CertificateError;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -52,8 +54,19 @@ pub struct Door<'a> {
     opened: Instant,
     /// What it speaks is known: a slow first record may take its time.
     awaits_record: bool,
-    /// From `AUTH`.
-    known: Option<(Arc<str>, Identity)>,
+    /// From a client certificate, or `AUTH`.
+    known: Option<Known>,
+    /// What stands in for a credential.
+    pub warrant: Option<Warrant>,
+    /// The address is the sender's own, not that of a proxy before it.
+    own_address: bool,
+}
+
+/// Who a connection is, as far as it has said before its first record.
+struct Known {
+    /// The credential it has shown.
+    secret: Option<Arc<str>>,
+    identity: Identity,
 }
 
 /// What came through the door.
@@ -80,6 +93,8 @@ impl<'a> Door<'a> {
             opened: Instant::now(),
             awaits_record: false,
             known: None,
+            warrant: None,
+            own_address: !port.is_proxy(peer),
         }
     }
 
@@ -166,7 +181,8 @@ impl<'a> Door<'a> {
             // Strangers must not keep all others out by taking their time.
             if now >= look {
                 if self.place.is_crowded() {
-                    return Err(NoEntry::Gone);
+                    let refused = NoEntry::code(RefusalCode::TooManyConnections, "unknown", None);
+                    return Err(refused.told(Answer::Silence));
                 }
                 look = now + pause;
             }
@@ -243,17 +259,37 @@ impl<'a> Door<'a> {
         if self.transport.is_tls() {
             return Err(NoEntry::other("tls_in_tls", "TLS within TLS.", "tls"));
         }
+        // The handshake itself cannot wait for the list of authorities.
+        let certificates = self.port.config.client_certificates.is_some();
+        if certificates && let Err(code) = self.port.intake.access.know_trust().await {
+            return Err(NoEntry::code(code, "tls", None).told(Answer::Silence));
+        }
         let read = std::mem::take(&mut self.buffer).freeze();
         let transport = std::mem::replace(&mut self.transport, Transport::Closed);
         let handshake = tokio::time::timeout(self.port.config.handshake, transport.into_tls(read, config));
         match handshake.await.unwrap_or_else(|_| Err(io::Error::from(ErrorKind::TimedOut))) {
             Ok(transport) => self.transport = transport,
-            Err(_) => {
-                return Err(
-                    NoEntry::other("tls_failed", "The TLS handshake failed.", "tls").told(Answer::Silence)
-                );
-            }
+            Err(error) => return Err(no_tls(&error)),
         }
+        self.certified().await
+    }
+
+    /// Who it is by the certificate it has shown, where it has.
+    async fn certified(&mut self) -> Result<(), NoEntry> {
+        let Some(chain) = self.transport.client_certificates() else { return Ok(()) };
+        let warrant = Warrant::Certificate(chain.into());
+        let refused = |code| NoEntry::code(code, "tls", None);
+        let identity = warrant.identify(self.port, self.peer).await.map_err(refused)?;
+        // Nobody can have said who it is before TLS, but by `AUTH` in plain.
+        if let Some(known) = &self.known
+            && !agrees(&identity, &known.identity)
+        {
+            return Err(NoEntry::code(RefusalCode::IdentityChanged, "tls", known.secret.as_deref()));
+        }
+        let secret = self.known.take().and_then(|known| known.secret);
+        self.known = Some(Known { secret, identity });
+        self.warrant = Some(warrant);
+        self.place.is_known();
         Ok(())
     }
 
@@ -265,34 +301,53 @@ impl<'a> Door<'a> {
 
     /// Who holds this secret; a second, different one is refused.
     async fn identify(&mut self, secret: &str, protocol: &'static str) -> Result<(), NoEntry> {
-        if let Some((known, _)) = &self.known {
-            if **known == *secret {
-                return Ok(());
-            }
-            return Err(NoEntry::code(RefusalCode::IdentityChanged, protocol, Some(secret)));
+        let changed = || NoEntry::code(RefusalCode::IdentityChanged, protocol, Some(secret));
+        match self.known.as_ref().and_then(|known| known.secret.as_deref()) {
+            Some(shown) if shown == secret => return Ok(()),
+            Some(_) => return Err(changed()),
+            None => {}
         }
         let access = &self.port.intake.access;
-        match access.identify(secret, self.peer).await {
-            Ok(identity) => {
-                access.token_used(identity.token, self.peer);
-                self.known = Some((secret.into(), identity));
-                Ok(())
-            }
-            Err(code) => Err(NoEntry::code(code, protocol, Some(secret))),
+        let identity = access.identify(secret, self.peer).await;
+        let identity = identity.map_err(|code| NoEntry::code(code, protocol, Some(secret)))?;
+        let token = identity.token;
+        match &mut self.known {
+            // The certificate came first.
+            Some(known) if agrees(&known.identity, &identity) => known.secret = Some(secret.into()),
+            Some(_) => return Err(changed()),
+            None => self.known = Some(Known { secret: Some(secret.into()), identity }),
         }
+        access.token_used(token, self.peer);
+        Ok(())
+    }
+
+    /// Whether it has shown a credential already.
+    fn has_shown(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.secret.is_some())
     }
 
     /// The identity known so far, or that of a peer without a credential.
     async fn identity(&mut self, protocol: &'static str) -> Result<(Option<Arc<str>>, Identity), NoEntry> {
-        if let Some((secret, identity)) = self.known.take() {
-            return Ok((Some(secret), identity));
+        if let Some(known) = self.known.take() {
+            return Ok((known.secret, known.identity));
+        }
+        let refused = |code| NoEntry::code(code, protocol, None);
+        if self.own_address {
+            match Warrant::Address.identify(self.port, self.peer).await {
+                Ok(identity) => {
+                    self.warrant = Some(Warrant::Address);
+                    return Ok((None, identity));
+                }
+                Err(RefusalCode::AddressRuleEnded) => {}
+                Err(code) => return Err(refused(code)),
+            }
         }
         // What comes through a proxy does not come from this machine, whatever its address says.
         let identity = match self.behind_proxy {
             true => Err(RefusalCode::NoCredential),
             false => self.port.intake.access.identify_loopback(self.peer).await,
         };
-        identity.map(|identity| (None, identity)).map_err(|code| NoEntry::code(code, protocol, None))
+        identity.map(|identity| (None, identity)).map_err(refused)
     }
 
     /// The credential that a record shows. It does not depend on the tenant's settings.
@@ -338,4 +393,24 @@ impl<'a> Door<'a> {
             dialogue: None,
         }
     }
+}
+
+/// Whether a token may be shown beside a certificate: it is of the same tenant, and bound to no other source.
+fn agrees(certificate: &Identity, token: &Identity) -> bool {
+    certificate.tenant.key == token.tenant.key && (token.source.is_none() || token.source == certificate.source)
+}
+
+/// Why a handshake failed. In TLS the client is told by an alert.
+fn no_tls(error: &io::Error) -> NoEntry {
+    let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let code = match reason {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => RefusalCode::RevokedCertificate,
+        Some(rustls::Error::InvalidCertificate(_)) => RefusalCode::BadCertificate,
+        Some(rustls::Error::NoCertificatesPresented) => RefusalCode::NoCredential,
+        _ => {
+            return NoEntry::other("tls_failed", "The TLS handshake failed.", "tls").told(Answer::Silence);
+        }
+    };
+    tracing::debug!(%error, "a client certificate is refused");
+    NoEntry::code(code, "tls", None).told(Answer::Silence)
 }

@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::task::noop_waker_ref;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +41,14 @@ impl Transport {
     /// Whether it is in TLS.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls { .. })
+    }
+
+    /// The certificates that the client has shown, its own first.
+    pub fn client_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Tls { stream, .. } => stream.get_ref().1.peer_certificates(),
+            Self::Tcp(_) | Self::Closed => None,
+        }
     }
 
     /// Waits until there may be bytes, or the socket has ended.

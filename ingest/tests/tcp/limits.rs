@@ -1,6 +1,7 @@
 //! Quotas, counts of connections, deadlines, and a broker that takes no more.
 
 use crate::rig::{Rig, soon};
+use ingest::record::Limits;
 use ingest::{IntakeConfig, TcpConfig};
 use std::time::{Duration, Instant};
 use store::broker::Topic;
@@ -210,4 +211,22 @@ async fn oversized_frames_count_against_the_quota() {
     rig.send(format!("{big}\n")).await;
     assert_eq!(rig.letters(1).await.len(), 1);
     rig.all_memory_is_back().await;
+}
+
+#[tokio::test]
+async fn what_a_connection_ends_with_counts_against_the_quota_too() {
+    /// Sends what ends within a frame; how many dead letters there are.
+    async fn check(token: &str, rest: &[u8], letters: usize) {
+        let limits = Limits { frame_bytes: 100, ..Limits::default() };
+        let config = IntakeConfig { limits, ..IntakeConfig::default() };
+        let tcp = TcpConfig { patience: Duration::from_millis(50), ..TcpConfig::default() };
+        let rig = Rig::with(tcp, config, true).await;
+        rig.send([format!("AUTH {token}\n").as_bytes(), rest].concat()).await;
+        assert_eq!(rig.broker.records(Topic::DeadLetters).len(), letters, "{token} {}", rest.escape_ascii());
+    }
+    let long = format!("{{\"a\":\"{}", "x".repeat(200));
+    for rest in [&b"60 <34>cut off"[..], b"8 <34>word7x<34>", long.as_bytes()] {
+        check("qgx_good", rest, 1).await;
+        check("qgx_spent", rest, 0).await;
+    }
 }

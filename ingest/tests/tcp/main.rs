@@ -14,3 +14,4 @@ mod qgx;
 mod relp;
 mod rig;
 mod tls;
+mod trust;

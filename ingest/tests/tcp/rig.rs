@@ -4,9 +4,13 @@ use async_trait::async_trait;
 use domain::api::Refusal;
 use domain::{SourceKey, TenantId, Zone};
 use ingest::access::{Identity, IngestAccess, IngestTenant, Masking, RefusalCode, StreamPositions, Unknown};
+use ingest::budget::ByteBudget;
+use ingest::streams::StoredStream;
 use ingest::{Intake, IntakeConfig, TcpConfig, TcpIngest};
 use parking_lot::Mutex;
 use serde_json::Value;
+use services::StreamTaken;
+use services::trusted::TrustSet;
 use std::collections::HashSet;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +20,7 @@ use store::broker::memory::MemoryBroker;
 use store::broker::{Record, Topic};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// The longest anything may take.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -33,6 +37,9 @@ pub struct Access {
     pub revoked: watch::Sender<Arc<HashSet<u64>>>,
     pub refusals: Mutex<Vec<Refusal>>,
     pub masking: Mutex<Masking>,
+    pub trust: watch::Sender<Arc<TrustSet>>,
+    /// What processes tell each other.
+    pub taken: broadcast::Sender<StreamTaken>,
 }
 
 impl Access {
@@ -73,6 +80,20 @@ impl IngestAccess for Access {
         Ok(Identity { tenant: self.tenant(None, None), source: None, token: 0, name: None })
     }
 
+    fn trust(&self) -> watch::Receiver<Arc<TrustSet>> {
+        self.trust.subscribe()
+    }
+
+    async fn identify_trusted(
+        &self,
+        tenant: &TenantId,
+        source: Option<SourceKey>,
+        name: Option<Arc<str>>,
+    ) -> Result<Identity, RefusalCode> {
+        let tenant = IngestTenant { key: tenant.clone(), ..IngestTenant::clone(&self.tenant(None, None)) };
+        Ok(Identity { tenant: Arc::new(tenant), source, token: 0, name })
+    }
+
     fn revocations(&self) -> watch::Receiver<Arc<HashSet<u64>>> {
         self.revoked.subscribe()
     }
@@ -82,6 +103,15 @@ impl IngestAccess for Access {
     }
 
     fn token_used(&self, _id: u64, _peer: IpAddr) {}
+
+    fn stream_taken(&self, taken: StreamTaken) {
+        // Without a port nobody follows.
+        let _ = self.taken.send(taken);
+    }
+
+    fn streams_taken(&self) -> Option<broadcast::Receiver<StreamTaken>> {
+        Some(self.taken.subscribe())
+    }
 }
 
 /// Every stream that is called `processed` stands at 100, whoever's it is.
@@ -92,8 +122,8 @@ impl StreamPositions for Positions {
     async fn position(&self, _: &TenantId, _: &SourceKey, stream: &str) -> Result<u64, Unknown> {
         Ok(if stream.ends_with("/processed") { 100 } else { 0 })
     }
-    async fn durable(&self, tenant: &TenantId, source: &SourceKey, stream: &str) -> Result<u64, Unknown> {
-        self.position(tenant, source, stream).await
+    async fn highest(&self, stream: &StoredStream, _: &ByteBudget) -> Result<u64, Unknown> {
+        Ok(if stream.name.ends_with("/processed") { 100 } else { 0 })
     }
 }
 
@@ -114,17 +144,51 @@ impl Rig {
 
     /// With these settings.
     pub async fn with(tcp: TcpConfig, config: IntakeConfig, loopback: bool) -> Self {
-        let broker = MemoryBroker::new(4);
+        Self::assembled(Arc::default(), config, loopback, |_| tcp).await
+    }
+
+    /// Without the rule for loopback, where these are trusted without a token.
+    pub async fn guarded(trust: TrustSet, tcp: impl FnOnce(&dyn IngestAccess) -> TcpConfig) -> Self {
+        Self::assembled(Arc::new(trust), IntakeConfig::default(), false, tcp).await
+    }
+
+    async fn assembled(
+        trust: Arc<TrustSet>,
+        config: IntakeConfig,
+        loopback: bool,
+        tcp: impl FnOnce(&dyn IngestAccess) -> TcpConfig,
+    ) -> Self {
+        let taken = broadcast::Sender::new(64);
+        Self::on(MemoryBroker::new(4), taken, trust, config, loopback, tcp).await
+    }
+
+    /// Another process beside this one, on the same broker.
+    pub async fn beside(&self) -> Self {
+        let (broker, taken) = (Arc::clone(&self.broker), self.access.taken.clone());
+        let (trust, config) = (Arc::default(), IntakeConfig::default());
+        Self::on(broker, taken, trust, config, true, |_| TcpConfig::default()).await
+    }
+
+    async fn on(
+        broker: Arc<MemoryBroker>,
+        taken: broadcast::Sender<StreamTaken>,
+        trust: Arc<TrustSet>,
+        config: IntakeConfig,
+        loopback: bool,
+        tcp: impl FnOnce(&dyn IngestAccess) -> TcpConfig,
+    ) -> Self {
         let access = Arc::new(Access {
             loopback,
             revoked: watch::Sender::default(),
             refusals: Mutex::default(),
             masking: Mutex::default(),
+            trust: watch::Sender::new(trust),
+            taken,
         });
         let intake =
             Intake::new(Arc::clone(&broker) as _, Arc::clone(&access) as _, Arc::new(Positions), config);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let port = TcpIngest::bind(any, Arc::clone(&intake), tcp).await.unwrap();
+        let port = TcpIngest::bind(any, Arc::clone(&intake), tcp(&*access)).await.unwrap();
         let budget = intake.free_bytes();
         Self { broker, access, intake, port, budget }
     }

@@ -1,6 +1,21 @@
-//! `qgx agent`: this machine's own figures, sent as QGX lines with acks and resume.
+//! `qgx agent`: this machine's own figures and its log files, sent as QGX lines with acks and resume.
+//!
+//! - [`service`]: all of it, with a state directory;
+//! - [`tail`] finds files, a [`shipper`] reads and sends one; [`lines`] cuts it, [`ledger`] keeps how far it has come,
+//!   [`mark`] knows a file again, [`rotation`] knows how files are named that were put aside;
+//! - [`figures`] sends what `measure` sees by way of the [`buffer`] on disk;
+//! - [`run`]: figures by way of memory alone, for a server that watches its own machine.
 
+pub mod buffer;
+pub mod figures;
+pub mod ledger;
+pub mod lines;
+pub mod mark;
 mod measure;
+pub mod rotation;
+pub mod service;
+pub mod shipper;
+pub mod tail;
 
 use crate::client::{Progress, SendError, SenderOptions, sender};
 use bytes::Bytes;

@@ -18,24 +18,24 @@ use std::io::{IsTerminal, Read};
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
-fn ask(admin: &AdminArgs, command: Command) -> Result<Value> {
+pub(super) fn ask(admin: &AdminArgs, command: Command) -> Result<Value> {
     let config = load(&admin.common)?;
     super::runtime()?.block_on(client::run(&config, command, terminal_language()))
 }
 
 /// Prints one thing: as JSON, or one of its members.
-fn say_one(admin: &AdminArgs, value: &Value, text: impl Fn(&Value) -> String) {
+pub(super) fn say_one(admin: &AdminArgs, value: &Value, text: impl Fn(&Value) -> String) {
     match Output::of(admin.json) {
         Output::Json => say_json(value),
         Output::Text => say(&text(value)),
     }
 }
 
-fn member<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> &'a str {
     value.pointer(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn source_key(text: &str) -> Result<SourceKey> {
+pub(super) fn source_key(text: &str) -> Result<SourceKey> {
     SourceKey::new(text).with_context(|| format!("{text:?} is no source key"))
 }
 
@@ -81,6 +81,8 @@ pub fn tenant(args: TenantArgs) -> Result<()> {
             ];
             say_list(Output::of(admin.json), &list, &columns);
         }
+        TenantAction::Ca { action } => super::trust::authority(action)?,
+        TenantAction::Certificate { action } => super::trust::certificate(action)?,
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What can be typed.
 
+use super::trust::{AddressRuleArgs, AuthorityAction, CertificateAction};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::Role;
-use domain::api::TokenKind;
+use domain::api::{LetterState, TokenKind};
 use std::path::PathBuf;
 
 /// QGX: real-time data from a TCP byte to a pixel.
@@ -19,12 +20,18 @@ pub struct Cli {
 pub enum Command {
     /// Run the server.
     Serve(Box<ServeArgs>),
-    /// Send this machine's own figures, acknowledged.
+    /// Send this machine's own figures and log files, acknowledged; goes on where it was.
     Agent(AgentArgs),
     /// Send files, with a progress bar.
     Send(SendArgs),
     /// Bring the database up to this version, and make the first owner.
     Migrate(Common),
+    /// Back up everything, beside a running server or without one; list, verify and prune backups.
+    Backup(Box<super::backup::BackupArgs>),
+    /// Write a backup into an empty data directory, and compare the counts.
+    Restore(super::backup::RestoreArgs),
+    /// Move everything from the embedded stores to engines, and compare the counts.
+    Move(super::move_to::MoveArgs),
     /// Say what is wrong, and how to mend it.
     Doctor(DoctorArgs),
     /// Print the settings that hold, without secrets.
@@ -44,6 +51,10 @@ pub enum Command {
     Source(SourceArgs),
     /// Ingest and API tokens.
     Token(TokenArgs),
+    /// Address rules: networks that need no token on the TCP port.
+    AddressRule(AddressRuleArgs),
+    /// What could not be stored as an event.
+    DeadLetter(DeadLetterArgs),
 }
 
 /// Where the settings come from.
@@ -170,6 +181,12 @@ pub struct TargetArgs {
     /// Speak TLS, and trust what these certificates (PEM) have signed.
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// In TLS, show this certificate (chain, PEM): where its authority is a tenant's, no token is needed.
+    #[arg(long, value_name = "FILE", requires = "tls_key", requires = "tls_ca")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `qgx agent`
@@ -180,6 +197,28 @@ pub struct AgentArgs {
     /// Seconds between two measurements.
     #[arg(long, value_name = "SECS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub every: u64,
+    /// A file to tail, or a pattern in quotes such as '/var/log/app/*.log'; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub tail: Vec<String>,
+    /// Also send what stands already in files that are there when they are tailed for the first time.
+    #[arg(long)]
+    pub from_start: bool,
+    /// Do not send this machine's own figures.
+    #[arg(long)]
+    pub no_figures: bool,
+    /// Where positions and the buffer lie; else $STATE_DIRECTORY, else qgx-agent in $XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Most bytes of figures on disk while the server is away; beyond it the oldest go. Files need none: they are read
+    /// later.
+    #[arg(long, value_name = "BYTES", default_value_t = 268_435_456, value_parser = clap::value_parser!(u64).range(1_048_576..))]
+    pub buffer_max_bytes: u64,
+    /// Seconds after which a line without a newline is sent as it is.
+    #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub partial_after: u64,
+    /// Seconds that a file is read on after rotation has put it aside, since its last line.
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub rotated_for: u64,
     /// Log level.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
@@ -212,7 +251,7 @@ pub struct SendArgs {
     /// How the files are read and sent.
     #[arg(long = "as", value_enum, default_value_t = Protocol::Qgx)]
     pub protocol: Protocol,
-    /// A name for this sending: the same one again goes on where it was left, and sends nothing twice (qgx, csv).
+    /// A name for this sending: the same one again goes on where it was left, and stores nothing twice (qgx, csv).
     #[arg(long, value_name = "NAME")]
     pub stream: Option<String>,
     /// Print the summary as JSON, without a progress bar.
@@ -289,6 +328,26 @@ pub enum TenantAction {
     },
     /// List all tenants.
     List(AdminArgs),
+    /// Authorities of client certificates: on the TCP port they speak for a tenant without a token.
+    Ca {
+        /// What to do.
+        #[command(subcommand)]
+        action: AuthorityAction,
+    },
+    /// Client certificates that are good no more.
+    Certificate {
+        /// What to do.
+        #[command(subcommand)]
+        action: CertificateAction,
+    },
+}
+
+/// A source that something is bound to.
+#[derive(Args, Clone)]
+pub struct SourceFlag {
+    /// Bind it to a source.
+    #[arg(long, value_name = "KEY")]
+    pub source: Option<String>,
 }
 
 /// `qgx user`
@@ -459,4 +518,134 @@ fn token_kind(text: &str) -> Result<TokenKind, String> {
         "api" => Ok(TokenKind::Api),
         _ => Err("expected ingest or api".to_owned()),
     }
+}
+
+/// `qgx dead-letter`
+#[derive(Args)]
+pub struct DeadLetterArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DeadLetterAction,
+}
+
+/// Which letters.
+#[derive(Args, Clone, Default)]
+pub struct LetterFilterArgs {
+    /// With this code, such as invalid_json.
+    #[arg(long)]
+    pub code: Option<String>,
+    /// From this source.
+    #[arg(long, value_name = "KEY")]
+    pub source: Option<String>,
+    /// open, replaying, replayed or discarded.
+    #[arg(long, value_parser = letter_state)]
+    pub state: Option<LetterState>,
+    /// Given up at this time or later, such as now-1d.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Given up before this time.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// In the reason.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub text: String,
+}
+
+impl LetterFilterArgs {
+    /// Whether it leaves none out.
+    pub fn is_empty(&self) -> bool {
+        let Self { code, source, state, from, to, text } = self;
+        [code, source, from, to].iter().all(|it| it.is_none()) && state.is_none() && text.is_empty()
+    }
+}
+
+/// Which letters to do something with.
+#[derive(Args)]
+pub struct WhichLetters {
+    /// These.
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "code", "source", "state", "from", "to", "text"])]
+    pub ids: Vec<String>,
+    /// All open ones.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub filter: LetterFilterArgs,
+}
+
+/// `qgx dead-letter …`
+#[derive(Subcommand)]
+pub enum DeadLetterAction {
+    /// List a tenant's dead letters, the latest first.
+    List {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        #[command(flatten)]
+        filter: LetterFilterArgs,
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one with its bytes, and what a replay would make of it.
+    Show {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Its id, as lists show it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Make something else of its bytes.
+    Edit {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Its id, as lists show it.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The new bytes; `-` is standard input.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Make events of them.
+    Replay {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        #[command(flatten)]
+        which: WhichLetters,
+    },
+    /// Want no events of them.
+    Discard {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        #[command(flatten)]
+        which: WhichLetters,
+    },
+    /// Take a discard back.
+    Reopen {
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// Whose.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Its id, as lists show it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+fn letter_state(text: &str) -> Result<LetterState, String> {
+    LetterState::parse(text).ok_or_else(|| "expected open, replaying, replayed or discarded".to_owned())
 }

@@ -3,7 +3,7 @@
 use super::FOUND;
 use super::args::DoctorArgs;
 use super::print::{say, say_json};
-use crate::config::{Config, Given};
+use crate::config::{Config, Given, ServerRole};
 use crate::control::{Command, client};
 use crate::serve::banner::terminal_language;
 use crate::serve::data_dir::{Claim, DataDir, database_path, open_to_others, socket_path};
@@ -166,12 +166,16 @@ fn disk_space(path: &Path) -> Finding {
 
 fn ports(config: &Config) -> Vec<Finding> {
     let listen = &config.listen;
-    let all: [(&str, SocketAddr); 4] = [
-        ("front_listen", listen.front),
-        ("back_listen", listen.back),
-        ("ingestion_listen", listen.ingestion),
-        ("management", listen.management),
+    let of_roles = [
+        (ServerRole::Front, "front_listen", listen.front),
+        (ServerRole::Back, "back_listen", listen.back),
+        (ServerRole::Ingestion, "ingestion_listen", listen.ingestion),
     ];
+    let of_roles = of_roles.into_iter().filter(|(role, ..)| config.has(*role));
+    let all: Vec<(&str, SocketAddr)> = of_roles
+        .map(|(_, name, address)| (name, address))
+        .chain([("management", listen.management)])
+        .collect();
     let taken: Vec<String> = all
         .iter()
         .filter_map(|(name, address)| {

@@ -5,11 +5,15 @@
 mod admin;
 mod agent;
 mod args;
+mod backup;
+mod dead_letter;
 mod doctor;
+mod move_to;
 mod print;
 mod send;
 mod serve;
 mod settings;
+mod trust;
 
 use crate::config::ConfigError;
 use crate::rest;
@@ -48,6 +52,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Agent(args) => agent::run(args)?,
         Command::Send(args) => return send::run(args),
         Command::Migrate(common) => admin::migrate(&common)?,
+        Command::Backup(args) => return backup::run(args),
+        Command::Restore(args) => return backup::restore(args),
+        Command::Move(args) => return move_to::run(args),
         Command::Doctor(args) => return doctor::run(&args),
         Command::Config(args) => settings::run(&args)?,
         Command::Openapi => say(&rest::openapi().to_pretty_json()?),
@@ -58,6 +65,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::User(args) => admin::user(args)?,
         Command::Source(args) => admin::source(args)?,
         Command::Token(args) => admin::token(args)?,
+        Command::AddressRule(args) => trust::address_rule(args)?,
+        Command::DeadLetter(args) => dead_letter::run(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

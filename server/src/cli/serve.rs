@@ -36,7 +36,8 @@ async fn serve_until_signal(config: crate::Config, logs: &LogHandle) -> Result<(
         _ = interrupt.recv() => return Ok(()),
     };
     let lang = banner::terminal_language();
-    say(&banner::text(lang, &config, &running.addresses, &running.owner_email, &running.owner_password));
+    let email = running.owner_email.as_deref();
+    say(&banner::text(lang, &config, &running.addresses, email, &running.owner_password));
     let which = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",

@@ -1,11 +1,12 @@
 //! One connection: greeting, lines out, answers in.
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -18,12 +19,14 @@ const GREETING: Duration = Duration::from_secs(15);
 const ANSWER_MAX: usize = 16 * 1024;
 
 /// Where to send.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Target {
     /// `HOST:PORT`.
     pub address: String,
     /// Speak TLS, and trust what these certificates (PEM) have signed.
     pub tls_ca: Option<PathBuf>,
+    /// In TLS, show this certificate: chain and key, PEM.
+    pub tls_identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// The reading half, whatever the transport.
@@ -48,7 +51,7 @@ impl Target {
             let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
             let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-            let stream = TlsConnector::from(trusting(ca)?).connect(name, stream).await?;
+            let stream = TlsConnector::from(self.trusting(ca)?).connect(name, stream).await?;
             let (read, write) = tokio::io::split(stream);
             let reader: Box<dyn AsyncRead + Send + Unpin> = Box::new(read);
             Ok((BufReader::new(reader), Box::new(write) as Writer))
@@ -57,19 +60,38 @@ impl Target {
     }
 }
 
-fn trusting(ca: &PathBuf) -> io::Result<Arc<ClientConfig>> {
-    let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(ca).map_err(|error| invalid(error.to_string()))? {
-        let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
-        roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
+impl Target {
+    fn trusting(&self, ca: &Path) -> io::Result<Arc<ClientConfig>> {
+        let roots = read_certificates(ca)?.into_iter().try_fold(RootCertStore::empty(), |mut roots, ca| {
+            roots.add(ca).map_err(invalid)?;
+            io::Result::Ok(roots)
+        })?;
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(invalid)?
+            .with_root_certificates(roots);
+        let config = match &self.tls_identity {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, error))?;
+                config.with_client_auth_cert(read_certificates(chain)?, secret).map_err(invalid)?
+            }
+        };
+        Ok(Arc::new(config))
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| invalid(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+}
+
+fn read_certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| named(file, error))?;
+    certificates.map(|certificate| certificate.map_err(|error| named(file, error))).collect()
+}
+
+fn invalid(error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
+}
+
+fn named(file: &Path, error: impl std::fmt::Display) -> io::Error {
+    invalid(format!("{}: {error}", file.display()))
 }
 
 /// What the client says first.
@@ -84,9 +106,13 @@ pub struct Hello {
     /// The name of what is sent, for resuming; at most 64 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
-    /// The highest sequence acknowledged so far.
+    /// The highest sequence acknowledged so far, 0 where none: everything after it is sent again. `None`: nothing is known
+    /// of the stream, and new lines are to come after all that it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acked: Option<u64>,
+    /// Fields that every record gets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
 }
 
 impl Hello {
@@ -146,6 +172,8 @@ impl Fault {
                 | "wrong_kind"
                 | "suspended"
                 | "identity_changed"
+                | "revoked_certificate"
+                | "address_rule_ended"
                 | "superseded"
                 | "bad_hello"
                 | "bad_source"

@@ -3,7 +3,7 @@
 
 use super::connection::{Fault, Hello, Reader, Reply, Target, Writer, greet};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How to send.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SenderOptions {
     /// Where to.
     pub target: Target,
@@ -23,6 +23,10 @@ pub struct SenderOptions {
     pub source: Option<String>,
     /// The stream's name, at most 64 characters: the same name goes on where it was left.
     pub stream: String,
+    /// The sequence before that of the first line: what an earlier run knew to be acknowledged.
+    pub acked: u64,
+    /// Fields that every record gets.
+    pub fields: BTreeMap<String, String>,
     /// Lines in flight at most.
     pub window: usize,
     /// How long to try without a single answer; `None`: forever.
@@ -69,12 +73,16 @@ enum Ended {
     Again { after: Duration, cause: io::Error },
 }
 
+/// Bytes in flight at most, but for one line.
+const WINDOW_BYTES: usize = 8 << 20;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MOST: Duration = Duration::from_secs(15);
 
 /// The lines not yet acknowledged, and the sequence of the first of them.
 struct Window {
     lines: VecDeque<Bytes>,
+    /// Of all lines.
+    bytes: usize,
     acked: u64,
     /// Lines of the stream that the server had before the first connection, still to be passed over in the input.
     to_skip: u64,
@@ -87,7 +95,8 @@ impl Window {
     /// Drops what is acknowledged.
     fn settle(&mut self, sequence: u64, progress: &Progress) {
         let count = usize::try_from(sequence.saturating_sub(self.acked)).unwrap_or(usize::MAX);
-        self.lines.drain(..count.min(self.lines.len()));
+        let settled = self.lines.drain(..count.min(self.lines.len()));
+        self.bytes -= settled.map(|line| line.len()).sum::<usize>();
         self.acked = self.acked.max(sequence);
         progress.acked.store(self.acked, Ordering::Relaxed);
     }
@@ -107,7 +116,14 @@ pub async fn run(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), SendError> {
-    let mut window = Window { lines: VecDeque::new(), acked: 0, to_skip: 0, greeted: false, ended: false };
+    let mut window = Window {
+        lines: VecDeque::new(),
+        bytes: 0,
+        acked: options.acked,
+        to_skip: 0,
+        greeted: false,
+        ended: false,
+    };
     let mut backoff = BACKOFF_FIRST;
     let mut heard = Instant::now();
     loop {
@@ -152,7 +168,9 @@ async fn connected(
         token: options.token.clone(),
         source: options.source.clone(),
         stream: Some(options.stream.clone()),
-        acked: (window.acked > 0).then_some(window.acked),
+        // Also where it is 0: what stands in the log need not be read for who has everything and sends it again.
+        acked: Some(window.acked),
+        fields: options.fields.clone(),
     };
     let again = |cause: io::Error| Ended::Again { after: Duration::ZERO, cause };
     let (reader, writer, reply) = match greet(&options.target, &hello).await {
@@ -162,9 +180,9 @@ async fn connected(
     match reply {
         Reply::Ok { last_seq } => {
             if !std::mem::replace(&mut window.greeted, true) {
-                window.to_skip = last_seq;
-                window.acked = last_seq;
-                progress.skipped.store(last_seq, Ordering::Relaxed);
+                window.to_skip = last_seq.saturating_sub(window.acked);
+                window.acked = window.acked.max(last_seq);
+                progress.skipped.store(window.to_skip, Ordering::Relaxed);
             }
             window.settle(last_seq, progress);
         }
@@ -219,7 +237,7 @@ async fn converse(
             out.clear();
             written = 0;
         }
-        let room = !window.ended && window.lines.len() < most && out.len() < 1 << 20;
+        let room = !window.ended && window.lines.len() < most && window.bytes < WINDOW_BYTES && out.len() < 1 << 20;
         tokio::select! {
             biased;
             reply = replies.recv() => match reply {
@@ -250,6 +268,7 @@ async fn converse(
                 Some(_) if window.to_skip > 0 => window.to_skip -= 1,
                 Some(line) => {
                     push_line(&mut out, &line);
+                    window.bytes += line.len();
                     window.lines.push_back(line);
                 }
             },

@@ -16,6 +16,7 @@ pub use variables::{VARIABLES, Variable};
 
 use base64::Engine;
 use domain::masking::Rule;
+use ingest::tcp::certificates::Asked;
 use ipnet::IpNet;
 use reader::Reader;
 use std::collections::BTreeSet;
@@ -102,8 +103,12 @@ pub struct Listen {
     pub back: SocketAddr,
     /// TCP.
     pub ingestion: SocketAddr,
+    /// What the processor tells other roles.
+    pub processor: SocketAddr,
     /// Management.
     pub management: SocketAddr,
+    /// Whether management is encrypted as the public ports are.
+    pub management_tls: bool,
 }
 
 /// How the public ports are encrypted.
@@ -163,6 +168,8 @@ pub struct AccessConfig {
     pub owner_password: Option<String>,
     /// Sealing keys; empty: kept in the data directory.
     pub secret_keys: Vec<[u8; 32]>,
+    /// What another role shows to the processor's port; empty: that port stays shut.
+    pub service_keys: Vec<String>,
     /// The no-credential rule on loopback.
     pub loopback_default_tenant: bool,
 }
@@ -186,16 +193,22 @@ pub struct IngestionConfig {
     pub handshake: Duration,
     /// Silence after which a connection is closed.
     pub idle: Duration,
+    /// Age at which an acknowledged connection is closed, ± a tenth.
+    pub max_age: Duration,
     /// Bytes between socket and log.
     pub memory: usize,
     /// Most fields of an event.
     pub fields_max: usize,
     /// Deepest nesting.
     pub depth_max: usize,
+    /// New sources per tenant and day.
+    pub new_sources_per_day: usize,
     /// What is masked for tenants without rules of their own.
     pub masking: Vec<Rule>,
     /// Proxies whose PROXY headers are believed.
     pub proxy_protocol_from: Vec<IpNet>,
+    /// Whether connections in TLS are asked for a certificate.
+    pub client_certificates: Option<Asked>,
 }
 
 /// Log lines.
@@ -236,6 +249,21 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
+    /// Whether it has this role.
+    pub fn has(&self, role: ServerRole) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Whether other processes have the roles that this one has not.
+    pub fn is_split(&self) -> bool {
+        self.roles.len() != ServerRole::ALL.len()
+    }
+
+    /// Whether all stores are files of this process.
+    pub fn is_embedded(&self) -> bool {
+        self.database.is_none() && self.kafka.is_none() && self.search.is_none()
+    }
+
     /// For commands that people copy: ` --data-dir DIR`, or nothing where the command finds the directory by itself.
     pub fn data_dir_flag(&self) -> String {
         if self.data_dir_is_usual {
@@ -259,12 +287,9 @@ impl Config {
         let mut read = Reader::new(layers, problems);
         let roles = roles(&mut read);
         let embedded = stores(&mut read);
-        if embedded && roles.len() != ServerRole::ALL.len() && !roles.is_empty() {
-            read.wrong(
-                "roles",
-                "splits the roles over processes, but the stores are embedded: and belong to one process; use \
-                 --roles all",
-            );
+        let split = !roles.is_empty() && roles.len() != ServerRole::ALL.len();
+        if split {
+            splitting(&mut read, &embedded);
         }
         let port_offset = read.number("port_offset", 0..=30_000);
         let usual_data_dir = default_data_dir(env);
@@ -285,7 +310,9 @@ impl Config {
                 front: read.listen("front_listen", port_offset),
                 back: read.listen("back_listen", port_offset),
                 ingestion: read.listen("ingestion_listen", port_offset),
+                processor: read.listen("processor_listen", port_offset),
                 management: read.listen("management", port_offset),
+                management_tls: read.truth("management_tls"),
             },
             tls: tls(&mut read),
             trusted_proxies: read.list(
@@ -318,20 +345,35 @@ impl Config {
                 connections_per_address: read.number("ingest_connections_per_address", 1..=1_000_000),
                 handshake: Duration::from_secs(read.number("ingest_handshake_secs", 1..=600)),
                 idle: Duration::from_secs(read.number("ingest_idle_secs", 1..=86_400)),
+                max_age: Duration::from_secs(read.number("ingest_max_age_secs", 1..=2_592_000)),
                 memory: read.number("ingest_memory_bytes", 8_388_608..=68_719_476_736),
                 fields_max: read.number("ingest_fields_max", 1..=10_000),
                 depth_max: read.number("ingest_depth_max", 1..=64),
+                new_sources_per_day: read.number("ingest_new_sources_per_day", 0..=1_000_000),
                 masking: masking::rules(&mut read),
                 proxy_protocol_from: read.list(
                     "ingest_proxy_protocol_from",
                     "an address or a network such as 10.0.0.0/8",
                     network,
                 ),
+                client_certificates: client_certificates(&mut read),
             },
             log: LogConfig {
                 level: read.text("log_level").unwrap_or_else(|| "info".to_owned()),
                 format: read.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
             },
+        }
+    }
+}
+
+fn client_certificates(read: &mut Reader<'_>) -> Option<Asked> {
+    match read.text("ingest_client_certificates").as_deref() {
+        Some("off") => None,
+        Some("required") => Some(Asked::Required),
+        Some("optional") | None => Some(Asked::Optional),
+        Some(_) => {
+            read.wrong("ingest_client_certificates", "is none of off, optional, required");
+            None
         }
     }
 }
@@ -348,8 +390,35 @@ fn roles(read: &mut Reader<'_>) -> BTreeSet<ServerRole> {
     roles
 }
 
-/// Checks the stores' addresses; true where all are embedded.
-fn stores(read: &mut Reader<'_>) -> bool {
+/// What several processes share must be outside of all of them.
+fn splitting(read: &mut Reader<'_>, embedded: &[&'static str]) {
+    if !embedded.is_empty() {
+        let names: Vec<String> =
+            embedded.iter().map(|key| format!("QGX_{}", key.to_ascii_uppercase())).collect();
+        read.wrong(
+            "roles",
+            format!(
+                "splits the roles over processes, but {} embedded:, and what is embedded belongs to one process; give \
+                 the address of an engine, or use --roles all",
+                match names.as_slice() {
+                    [one] => format!("{one} is"),
+                    several => format!("{} are", several.join(", ")),
+                }
+            ),
+        );
+    }
+    if read.text("secret_keys").is_none() {
+        read.wrong(
+            "secret_keys",
+            "is not set, but with roles split every process must have the same keys; make one by: openssl rand \
+             -base64 32",
+        );
+    }
+}
+
+/// Checks the stores' addresses; answers which are embedded.
+fn stores(read: &mut Reader<'_>) -> Vec<&'static str> {
+    let mut embedded = Vec::new();
     for key in ["database_url", "broker_url", "search_url"] {
         let text = read.text(key).unwrap_or_default();
         let real = match key {
@@ -358,7 +427,9 @@ fn stores(read: &mut Reader<'_>) -> bool {
             "search_url" => search::is_url(&text),
             _ => false,
         };
-        if text != "embedded:" && !real {
+        if text == "embedded:" {
+            embedded.push(key);
+        } else if !real {
             let shown = Variable::find(key).map_or_else(String::new, |variable| variable.redact(&text));
             read.wrong(
                 key,
@@ -366,7 +437,7 @@ fn stores(read: &mut Reader<'_>) -> bool {
             );
         }
     }
-    true
+    embedded
 }
 
 fn tls(read: &mut Reader<'_>) -> Tls {
@@ -425,8 +496,33 @@ fn access(read: &mut Reader<'_>) -> AccessConfig {
         owner_email,
         owner_password,
         secret_keys,
+        service_keys: service_keys(read),
         loopback_default_tenant: read.truth("loopback_default_tenant"),
     }
+}
+
+/// Long enough that nobody guesses them.
+const SERVICE_KEY_CHARS: usize = 16;
+
+fn service_keys(read: &mut Reader<'_>) -> Vec<String> {
+    let text = read.text("service_keys").unwrap_or_default();
+    let keys: Vec<String> =
+        text.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect();
+    if keys.len() > 2 {
+        read.wrong(
+            "service_keys",
+            "has more than two keys; give the one in use, and the one before or after it",
+        );
+    }
+    // A key itself is never repeated.
+    if let Some(short) = keys.iter().position(|key| key.chars().count() < SERVICE_KEY_CHARS) {
+        let which = short + 1;
+        read.wrong(
+            "service_keys",
+            format!("has key {which} of fewer than {SERVICE_KEY_CHARS} characters; make one by: openssl rand -base64 32"),
+        );
+    }
+    keys
 }
 
 fn network(text: &str) -> Option<IpNet> {

@@ -58,10 +58,10 @@ fn flags_win_over_environment_over_file_over_default() {
 #[test]
 fn every_listener_is_shifted_but_those_on_port_0() {
     let config = load("", &[("QGX_BACK_LISTEN", "127.0.0.1:0")], &[("port_offset", "100")]).unwrap();
-    let Listen { front, back, ingestion, management } = config.listen;
+    let Listen { front, back, ingestion, processor, management, management_tls: _ } = config.listen;
     assert_eq!(
-        [front, back, ingestion, management].map(|address| address.port()),
-        [31_180, 0, 31_201, 31_200]
+        [front, back, ingestion, processor, management].map(|address| address.port()),
+        [31_180, 0, 31_201, 31_202, 31_200]
     );
 }
 
@@ -99,6 +99,45 @@ fn other_stores_and_split_roles_are_refused_with_the_remedy() {
         &["QGX_DATABASE_URL", "does not support yet; give embedded:", "oracle://********@db/qgx"],
     );
     check_wrong("", &[], &[("roles", "front,back")], &["--roles splits the roles", "use --roles all"]);
+}
+
+#[test]
+fn roles_are_split_on_engines_and_with_keys_that_all_share() {
+    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+    let engines = [
+        ("QGX_DATABASE_URL", "mysql://qgx:hush@db/qgx"),
+        ("QGX_BROKER_URL", "kafka://h1"),
+        ("QGX_SEARCH_URL", "https://h1:9200"),
+        ("QGX_SECRET_KEYS", &key),
+    ];
+    let roles = [("roles", "ingestion")];
+    let config = load("", &engines, &roles).unwrap();
+    assert!(config.is_split() && !config.is_embedded() && config.has(ServerRole::Ingestion));
+    assert!(!config.has(ServerRole::Front));
+    // Without one of them.
+    let without = |index: usize, expect: &[&str]| {
+        let mut some = engines.to_vec();
+        some.remove(index);
+        check_wrong("", &some, &roles, expect);
+    };
+    without(0, &["QGX_DATABASE_URL is embedded:", "give the address of an engine"]);
+    without(1, &["QGX_BROKER_URL is embedded:"]);
+    without(2, &["QGX_SEARCH_URL is embedded:"]);
+    without(3, &["QGX_SECRET_KEYS is not set", "openssl rand"]);
+    check_wrong("", &engines[1..2], &roles, &["QGX_DATABASE_URL, QGX_SEARCH_URL are embedded:"]);
+}
+
+#[test]
+fn service_keys_are_two_at_most_and_long() {
+    let check = |keys: &str, expect: usize| {
+        assert_eq!(load("", &[("QGX_SERVICE_KEYS", keys)], &[]).unwrap().access.service_keys.len(), expect);
+    };
+    check("", 0);
+    check("0123456789abcdef", 1);
+    check("0123456789abcdef, fedcba9876543210", 2);
+    let (short, three) = ("0123456789abcdef,hunter", "0123456789abcdef,0123456789abcde1,0123456789abcde2");
+    check_wrong("", &[("QGX_SERVICE_KEYS", short)], &[], &["key 2 of fewer than 16 characters"]);
+    check_wrong("", &[("QGX_SERVICE_KEYS", three)], &[], &["more than two keys"]);
 }
 
 #[test]

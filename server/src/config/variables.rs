@@ -86,7 +86,8 @@ pub const VARIABLES: &[Variable] = &[
         "roles",
         "all",
         "What this process does: `all`, or some of `front`, `back`, `ingestion`, `processor`, separated by commas. \
-         Embedded stores belong to one process, so that with them only `all` is possible.",
+         Embedded stores belong to one process, so that with them only `all` is possible; on engines, every role may have \
+         processes of its own, which share `secret_keys`, and what they need is made by `qgx migrate`.",
     ),
     plain(
         PROCESS,
@@ -115,9 +116,21 @@ pub const VARIABLES: &[Variable] = &[
     plain(LISTENERS, "ingestion_listen", "0.0.0.0:31101", "Data by TCP, every protocol."),
     plain(
         LISTENERS,
+        "processor_listen",
+        "0.0.0.0:31102",
+        "How the pipeline does, for other roles with one of `service_keys`. Without such keys this port stays shut.",
+    ),
+    plain(
+        LISTENERS,
         "management",
         "127.0.0.1:31100",
         "`/livez`, `/readyz`, `/metrics`, `/buildinfo`, `/loglevel`. Without access control: never make it public.",
+    ),
+    plain(
+        LISTENERS,
+        "management_tls",
+        "false",
+        "Whether the management listener is encrypted by the certificate of the other ports too.",
     ),
     plain(
         LISTENERS,
@@ -145,8 +158,8 @@ pub const VARIABLES: &[Variable] = &[
         "database_url",
         "embedded:",
         "The SQL store: `embedded:` is SQLite in the data directory; \
-        `mysql://USER:PASSWORD@HOST:PORT/DATABASE` is MySQL 8.0, MariaDB 10.6, or a later one. The database must be \
-        there; `?ssl-mode=VERIFY_IDENTITY` checks the server's certificate.",
+        `mysql://USER:PASSWORD@HOST:PORT/DATABASE` is MySQL 8.0, MariaDB 10.6, or a later one. `qgx migrate` \
+        makes the database where the user may; `?ssl-mode=VERIFY_IDENTITY` checks the server's certificate.",
     ),
     address(
         STORES,
@@ -281,7 +294,13 @@ pub const VARIABLES: &[Variable] = &[
         ACCESS,
         "secret_keys",
         "Keys of 32 bytes in base64, separated by commas: the first seals, all open. Not set: one is generated in \
-         the data directory.",
+         the data directory. With roles split over processes it must be set, to the same in all of them.",
+    ),
+    secret(
+        ACCESS,
+        "service_keys",
+        "What roles show to each other, at least 16 characters, separated by a comma: two are valid at once, so that they can be \
+         changed one process at a time.",
     ),
     plain(
         ACCESS,
@@ -290,7 +309,13 @@ pub const VARIABLES: &[Variable] = &[
         "On embedded stores with the default tenant alone: a TCP connection from this machine needs no credential.",
     ),
     plain(INGESTION, "ingest_frame_max_bytes", "1048576", "Largest record."),
-    plain(INGESTION, "ingest_connections_max", "10000", "Open connections in all."),
+    plain(
+        INGESTION,
+        "ingest_connections_max",
+        "10000",
+        "Open connections in all. A fifth of them is for those that have not sent a whole first record: while they hold \
+         more, one that has had `ingest_handshake_secs` for it is closed, and counted as `too_many_connections`.",
+    ),
     plain(
         INGESTION,
         "ingest_connections_per_address",
@@ -301,12 +326,26 @@ pub const VARIABLES: &[Variable] = &[
     plain(INGESTION, "ingest_idle_secs", "600", "Seconds of silence after which a connection is closed."),
     plain(
         INGESTION,
+        "ingest_max_age_secs",
+        "3600",
+        "Seconds after which a connection of an acknowledged protocol is closed, a tenth more or less, once what it sent is \
+         acknowledged: clients come back at once, and new processes get their part.",
+    ),
+    plain(
+        INGESTION,
         "ingest_memory_bytes",
         "67108864",
         "Bytes of records in memory between socket and log; readers wait for it.",
     ),
     plain(INGESTION, "ingest_fields_max", "256", "Most fields of an event."),
     plain(INGESTION, "ingest_depth_max", "8", "Deepest nesting of an event."),
+    plain(
+        INGESTION,
+        "ingest_new_sources_per_day",
+        "10000",
+        "Sources that records of a tenant may bring into being in a day, each process for itself. What names yet another \
+         is kept under its token's or peer's source, and the name as a field.",
+    ),
     plain(
         INGESTION,
         "masking",
@@ -323,6 +362,13 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "Addresses or networks (CIDR) of proxies, separated by commas, whose PROXY headers (version 1 and 2) the TCP \
          port believes. From anybody else such a header is refused.",
+    ),
+    plain(
+        INGESTION,
+        "ingest_client_certificates",
+        "optional",
+        "Whether TLS connections to the TCP port are asked for a client certificate: `off`, `optional` (asked where a \
+         tenant has an authority, see `qgx tenant ca`; who shows none needs a token), or `required`.",
     ),
     plain(
         TELEMETRY,

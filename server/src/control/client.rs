@@ -28,7 +28,8 @@ pub async fn run(config: &Config, command: Command, lang: Lang) -> Result<Value>
     }
     match DataDir::claim(&config.data_dir)? {
         Claim::Ours(data_dir) => {
-            let services = stores::open(&data_dir, config, stores::Cost::Strong).await?;
+            let needs = command.needs();
+            let services = stores::open_needed(&data_dir, config, stores::Cost::Strong, needs).await?;
             let outcome = execute(&services, command, lang).await;
             stores::close(&services).await;
             outcome.map_err(|error| {

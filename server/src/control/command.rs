@@ -1,7 +1,10 @@
 //! What can be administered, and how it is done.
 
-use domain::api::{SourceInput, SourceListRequest, TokenInput, TokenKind};
-use domain::{Lang, Role, SourceKey, TenantId, Timestamp};
+use crate::serve::stores::Needs;
+use domain::api::{
+    LetterEdit, LetterQuery, LetterSelection, SourceInput, SourceListRequest, TokenInput, TokenKind,
+};
+use domain::{EventId, Lang, Role, SourceKey, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use services::{Ctx, NewTenant, NewUser, ServiceError, Services, UserInfo};
@@ -49,8 +52,67 @@ pub enum Command {
     TokenList { tenant: String, kind: Option<TokenKind> },
     /// End a token.
     TokenRevoke { tenant: String, id: String },
+    /// A tenant's dead letters, the latest first.
+    DeadLetterList { tenant: String, query: LetterQuery, limit: u32 },
+    /// One, with its bytes.
+    DeadLetterShow { tenant: String, id: EventId },
+    /// Make something else of its bytes.
+    DeadLetterEdit { tenant: String, id: EventId, base64: String },
+    /// Make events of some.
+    DeadLetterReplay { tenant: String, selection: LetterSelection },
+    /// Want no events of some.
+    DeadLetterDiscard { tenant: String, selection: LetterSelection },
+    /// Take a discard back.
+    DeadLetterReopen { tenant: String, id: EventId },
+    /// Let an authority's client certificates speak for a tenant.
+    AuthorityAdd { tenant: String, certificate: String },
+    /// All authorities.
+    AuthorityList,
+    /// Believe an authority no more.
+    AuthorityRemove { fingerprint: String },
+    /// End a client certificate.
+    CertificateRevoke { tenant: String, fingerprint: String },
+    /// All certificates that were ended.
+    CertificateList,
+    /// Let a certificate that was ended be good again.
+    CertificateRestore { fingerprint: String },
+    /// Let a network speak for a tenant.
+    AddressRuleCreate { tenant: String, network: String, source: Option<SourceKey> },
+    /// All address rules.
+    AddressRuleList,
+    /// Remove an address rule.
+    AddressRuleDelete { id: String },
     /// How the pipeline does.
     Status,
+    /// Take the embedded stores at one moment, into a new folder below the data directory.
+    BackupStage { into: std::path::PathBuf },
+}
+
+impl Command {
+    /// Which stores it works on, beside the SQL store.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::TenantCreate { .. }
+            | Self::TenantList
+            | Self::UserCreate { .. }
+            | Self::UserList
+            | Self::UserSetPassword { .. }
+            | Self::UserDisable { .. }
+            | Self::UserUnlock { .. }
+            | Self::SourceCreate { .. }
+            | Self::SourceList { .. }
+            | Self::TokenCreate { .. }
+            | Self::TokenList { .. }
+            | Self::TokenRevoke { .. }
+            | Self::DeadLetterList { .. }
+            | Self::DeadLetterShow { .. }
+            | Self::DeadLetterEdit { .. }
+            | Self::DeadLetterDiscard { .. }
+            | Self::DeadLetterReopen { .. } => Needs::SQL,
+            Self::DeadLetterReplay { .. } => Needs { broker: true, index: false },
+            _ => Needs::ALL,
+        }
+    }
 }
 
 /// The most sources that a list prints.
@@ -106,13 +168,82 @@ pub async fn execute(services: &Services, command: Command, lang: Lang) -> Resul
         Command::TokenRevoke { tenant, id } => {
             json!(services.revoke_token(&within(services, &ctx, &tenant).await?, &id).await?)
         }
+        Command::DeadLetterList { tenant, query, limit } => {
+            letters(services, &within(services, &ctx, &tenant).await?, query, limit as usize).await?
+        }
+        Command::DeadLetterShow { tenant, id } => {
+            json!(services.dead_letter(&within(services, &ctx, &tenant).await?, id).await?)
+        }
+        Command::DeadLetterEdit { tenant, id, base64 } => {
+            let edit = LetterEdit { base64: Some(base64), ..LetterEdit::default() };
+            json!(services.edit_dead_letter(&within(services, &ctx, &tenant).await?, id, edit).await?)
+        }
+        Command::DeadLetterReplay { tenant, selection } => {
+            json!(services.replay_dead_letters(&within(services, &ctx, &tenant).await?, selection).await?)
+        }
+        Command::DeadLetterDiscard { tenant, selection } => {
+            json!(services.discard_dead_letters(&within(services, &ctx, &tenant).await?, selection).await?)
+        }
+        Command::DeadLetterReopen { tenant, id } => {
+            json!(services.reopen_dead_letter(&within(services, &ctx, &tenant).await?, id).await?)
+        }
+        Command::AuthorityAdd { tenant, certificate } => {
+            let tenant = services.find_tenant(&ctx, &tenant).await?.key;
+            json!(services.add_authority(&ctx, &tenant, &certificate).await?)
+        }
+        Command::AuthorityList => json!(services.authorities(&ctx).await?),
+        Command::AuthorityRemove { fingerprint } => {
+            services.remove_authority(&ctx, &fingerprint).await?;
+            json!({ "fingerprint": fingerprint })
+        }
+        Command::CertificateRevoke { tenant, fingerprint } => {
+            let tenant = services.find_tenant(&ctx, &tenant).await?.key;
+            json!(services.revoke_certificate(&ctx, &tenant, &fingerprint).await?)
+        }
+        Command::CertificateList => json!(services.revoked_certificates(&ctx).await?),
+        Command::CertificateRestore { fingerprint } => {
+            services.restore_certificate(&ctx, &fingerprint).await?;
+            json!({ "fingerprint": fingerprint })
+        }
+        Command::AddressRuleCreate { tenant, network, source } => {
+            let tenant = services.find_tenant(&ctx, &tenant).await?.key;
+            json!(services.create_address_rule(&ctx, &tenant, &network, source).await?)
+        }
+        Command::AddressRuleList => json!(services.address_rules(&ctx).await?),
+        Command::AddressRuleDelete { id } => {
+            services.delete_address_rule(&ctx, &id).await?;
+            json!({ "id": id })
+        }
         Command::Status => status(services).await?,
+        Command::BackupStage { into } => {
+            let staged = crate::backup::stage::take(services.stores(), &into).await;
+            json!(staged.map_err(|error| ServiceError::internal("take a backup", format!("{error:#}")))?)
+        }
     })
 }
 
 async fn within(services: &Services, ctx: &Ctx, tenant: &str) -> Result<Ctx, ServiceError> {
     let found: TenantId = services.find_tenant(ctx, tenant).await?.key;
     Ok(Ctx::local_in(ctx.lang, found))
+}
+
+async fn letters(
+    services: &Services,
+    ctx: &Ctx,
+    query: LetterQuery,
+    most: usize,
+) -> Result<Value, ServiceError> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    while all.len() < most {
+        let limit = u32::try_from(most - all.len()).unwrap_or(u32::MAX).min(200);
+        let page = services.dead_letters(ctx, query.clone(), cursor.as_deref(), limit).await?;
+        all.extend(page.items);
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    Ok(json!(all))
 }
 
 async fn sources(services: &Services, ctx: &Ctx) -> Result<Value, ServiceError> {
@@ -146,33 +277,21 @@ fn person(user: &UserInfo) -> Value {
 }
 
 async fn status(services: &Services) -> Result<Value, ServiceError> {
-    let stages: Vec<Value> = services
-        .status()
-        .stages()
-        .iter()
-        .map(|stage| {
-            json!({
-                "stage": stage.stage.name(),
-                "records_per_sec": stage.records_per_sec,
-                "bytes_per_sec": stage.bytes_per_sec,
-                "backlog_records": stage.backlog.records,
-                "oldest_secs": stage.age.map(|age| age.as_secs_f64()),
-                "failing": stage.failing,
-            })
-        })
-        .collect();
+    let stages: Vec<Value> = services.status().stages().iter().map(crate::internal::stage).collect();
     let stores = services.stores();
-    let index = stores.index.stats().await?;
+    // A process that has not all roles may have neither.
+    let (index, broker_bytes) = (stores.index.stats().await.ok(), stores.broker.stored_bytes().await.ok());
     Ok(json!({
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
         "stages": stages,
-        "index": {
+        "index": index.map(|index| json!({
             "indexes": index.indexes,
             "segments": index.segments,
             "events": index.events,
             "bytes": index.bytes,
-        },
-        "broker_bytes": stores.broker.stored_bytes().await?,
+        })),
+        "broker_bytes": broker_bytes,
+        "processes": services.processes().iter().map(crate::internal::process).collect::<Vec<_>>(),
     }))
 }

@@ -92,6 +92,9 @@ async fn find_actor(
             .map(|(_, secret)| secret.trim())
             .ok_or(ServiceError::Unauthenticated)?;
         let (client, now) = (origin.client, std::time::Instant::now());
+        if state.guesses.is_wrong(client, secret, now) {
+            return Err(ServiceError::Unauthenticated);
+        }
         state.guesses.may_ask(client, secret, now).map_err(|retry_after| {
             metrics::counter!("qgx_http_guesses_refused_total", "site" => state.site.name()).increment(1);
             ServiceError::RateLimited { retry_after }

@@ -85,9 +85,9 @@ impl HttpBody for AnswerBody {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         // Pending: the client has taken what there was, and waits for us.
         self.turn(polled.is_pending());
-        if let Poll::Ready(Some(Ok(_))) = &polled {
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
             // More is asked for only when what was given before is on its way.
-            self.pulse.progress();
+            self.pulse.gave(frame.data_ref().map_or(0, Bytes::len));
         }
         polled
     }

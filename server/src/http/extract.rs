@@ -89,7 +89,7 @@ pub fn too_slow(ctx: &Ctx) -> ApiError {
 }
 
 /// What is wrong with a JSON body: an unknown member by its name, anything else as serde says it.
-fn wrong_json(message: &str, ctx: &Ctx) -> ApiError {
+pub fn wrong_json(message: &str, ctx: &Ctx) -> ApiError {
     match unknown_member(message) {
         Some((name, known)) => unknown(name, known, ctx),
         None => wrong("body", message.to_owned(), ctx),

@@ -20,6 +20,8 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const MOST: usize = 20_000;
 /// Wrong tokens that are remembered of a client: those that it showed last.
 const SHOWN: usize = 32;
+/// How long a wrong token is answered from memory: a program with a dead one, however busy, costs no look-up.
+const ANSWERED: Duration = Duration::from_secs(5);
 
 type Fingerprint = [u8; 32];
 
@@ -40,8 +42,8 @@ struct Client {
     used: f64,
     /// …then.
     at: Instant,
-    /// Digests of its wrong tokens, the last at the end.
-    shown: VecDeque<Fingerprint>,
+    /// Digests of its wrong tokens, and when each was looked up; the last at the end.
+    shown: VecDeque<(Fingerprint, Instant)>,
 }
 
 impl Client {
@@ -55,7 +57,7 @@ impl Client {
 
     /// A wrong one; it counts unless it was shown before.
     fn showed(&mut self, secret: Fingerprint, now: Instant) {
-        if let Some(at) = self.shown.iter().position(|shown| *shown == secret) {
+        if let Some(at) = self.shown.iter().position(|(shown, _)| *shown == secret) {
             self.shown.remove(at);
         } else {
             (self.used, self.at) = ((self.used(now) + 1.0).min(BURST), now);
@@ -63,7 +65,11 @@ impl Client {
                 self.shown.pop_front();
             }
         }
-        self.shown.push_back(secret);
+        self.shown.push_back((secret, now));
+    }
+
+    fn looked_up(&self, secret: &Fingerprint) -> Option<Instant> {
+        self.shown.iter().find_map(|(shown, at)| (shown == secret).then_some(*at))
     }
 }
 
@@ -95,12 +101,20 @@ impl Guesses {
             let secret = fingerprint(secret);
             let good = state.good.get(&secret);
             good.is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED)
-                || client.shown.contains(&secret)
+                || client.looked_up(&secret).is_some()
         };
         if used + 1.0 <= BURST || known() {
             return Ok(());
         }
         Err(Duration::from_secs_f64((used + 1.0 - BURST) / PER_SEC))
+    }
+
+    /// Whether this client showed the token a moment ago and it was wrong.
+    pub fn is_wrong(&self, client: IpAddr, secret: &str, now: Instant) -> bool {
+        let state = self.0.lock();
+        let looked_up =
+            state.wrong.get(&network(client)).and_then(|client| client.looked_up(&fingerprint(secret)));
+        looked_up.is_some_and(|at| now.saturating_duration_since(at) < ANSWERED)
     }
 
     /// A token was looked at.
@@ -171,6 +185,23 @@ mod tests {
         check("dead", true);
         check("wrong 0", false);
         assert_eq!(guesses.0.lock().wrong[&client].shown.len(), SHOWN);
+    }
+
+    #[test]
+    fn a_dead_token_is_looked_up_only_now_and_then() {
+        let guesses = Guesses::default();
+        let (client, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let start = Instant::now();
+        guesses.answered(client, "dead", false, start);
+        let check = |client: IpAddr, secret: &str, after: u64, expect: bool| {
+            let now = start + Duration::from_secs(after);
+            assert_eq!(guesses.is_wrong(client, secret, now), expect, "{client} {secret} {after}");
+        };
+        check(client, "dead", 0, true);
+        check(client, "dead", 4, true);
+        check(client, "dead", 5, false);
+        check(client, "another", 0, false);
+        check(other, "dead", 0, false);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How large a request's head may be.
+//! What a request's head may be: how large, and of which host.
 
 use super::csrf::accept_language;
 use super::origin::RequestOrigin;
@@ -6,7 +6,7 @@ use super::problem::ApiError;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri, header};
 
 /// Address and header fields together, counted as HTTP/2 does (RFC 9113 §6.5.2): 32 more for each field.
 pub const LIST_MAX: usize = 32 * 1024;
@@ -21,13 +21,19 @@ fn fits(uri: &Uri, headers: &HeaderMap) -> bool {
     headers.len() <= FIELDS_MAX && uri + fields <= LIST_MAX
 }
 
-/// Middleware: 431 beyond.
+/// Middleware: 431 beyond, 400 for two hosts.
 pub async fn limit(request: Request, next: Next) -> Response {
+    let lang = accept_language(request.headers());
+    let id = request.extensions().get::<RequestOrigin>().map(|origin| origin.request_id.clone());
+    // Whoever stands in front may go by the other one (RFC 9112 §3.2).
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        let title = lang.pick("Host 헤더가 둘 이상입니다.", "The request has more than one Host header.");
+        let id = id.as_deref().unwrap_or_default();
+        return ApiError::plain(StatusCode::BAD_REQUEST, "two_hosts", title, id).into_response();
+    }
     if fits(request.uri(), request.headers()) {
         return next.run(request).await;
     }
-    let lang = accept_language(request.headers());
-    let id = request.extensions().get::<RequestOrigin>().map(|origin| origin.request_id.clone());
     let title = lang.pick("요청의 헤더가 너무 큽니다.", "The request's head is too large.");
     let kib = LIST_MAX / 1024;
     let detail = lang.pick(

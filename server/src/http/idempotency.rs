@@ -10,6 +10,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use domain::TenantId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use parking_lot::Mutex;
 use services::{Actor, Ctx, ServiceError};
@@ -24,6 +25,7 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const KEEP: Duration = Duration::from_secs(86_400);
+/// Keys of all tenants together.
 const KEEP_AT_MOST: usize = 10_000;
 
 type Key = [u8; 32];
@@ -44,7 +46,27 @@ struct Answer {
 #[derive(Default)]
 struct Kept {
     entries: HashMap<Key, Entry>,
-    order: VecDeque<(Instant, Key)>,
+    /// Of each tenant its own keys, oldest first.
+    order: HashMap<TenantId, VecDeque<(Instant, Key)>>,
+}
+
+impl Kept {
+    /// Forgets what is too old; where there is no more room, the oldest of the tenant that has the most, so that none
+    /// can push out another's.
+    fn make_room(&mut self, now: Instant) {
+        let Self { entries, order } = self;
+        order.retain(|_, keys| {
+            while let Some((_, old)) = keys.pop_front_if(|(at, _)| now.duration_since(*at) > KEEP) {
+                entries.remove(&old);
+            }
+            !keys.is_empty()
+        });
+        while entries.len() >= KEEP_AT_MOST {
+            let fullest = order.values_mut().max_by_key(|keys| keys.len());
+            let Some((_, old)) = fullest.and_then(VecDeque::pop_front) else { return };
+            entries.remove(&old);
+        }
+    }
 }
 
 /// Answers to creations, by key.
@@ -59,29 +81,21 @@ enum Claim {
 }
 
 impl Idempotency {
-    fn claim(&self, key: Key, now: Instant) -> Claim {
+    fn claim(&self, tenant: &TenantId, key: Key, now: Instant) -> Claim {
         let mut kept = self.0.lock();
-        while kept
-            .order
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > KEEP || kept.order.len() >= KEEP_AT_MOST)
-        {
-            if let Some((_, old)) = kept.order.pop_front() {
-                kept.entries.remove(&old);
-            }
-        }
+        kept.make_room(now);
         match kept.entries.get(&key) {
             Some(Entry::Running) => Claim::Running,
             Some(Entry::Done(answer)) => Claim::Done(Arc::clone(answer)),
             None => {
                 kept.entries.insert(key, Entry::Running);
-                kept.order.push_back((now, key));
+                kept.order.entry(tenant.clone()).or_default().push_back((now, key));
                 Claim::Ours
             }
         }
     }
 
-    fn settle(&self, key: Key, answer: Option<Answer>) {
+    fn settle(&self, tenant: &TenantId, key: Key, answer: Option<Answer>) {
         let mut kept = self.0.lock();
         match answer {
             Some(answer) => {
@@ -92,7 +106,9 @@ impl Idempotency {
             }
             None => {
                 kept.entries.remove(&key);
-                kept.order.retain(|(_, other)| *other != key);
+                if let Some(keys) = kept.order.get_mut(tenant) {
+                    keys.retain(|(_, other)| *other != key);
+                }
             }
         }
     }
@@ -101,21 +117,25 @@ impl Idempotency {
 /// Frees the key where the request ends without an answer, as when the client leaves.
 struct Unsettled {
     kept: Idempotency,
+    tenant: TenantId,
     key: Option<Key>,
 }
 
 impl Drop for Unsettled {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.kept.settle(key, None);
+            self.kept.settle(&self.tenant, key, None);
         }
     }
 }
 
-fn owner(ctx: &Ctx) -> Option<String> {
+/// Whose keys they are, and in which tenant's share.
+fn owner(ctx: &Ctx) -> Option<(String, TenantId)> {
     match &ctx.actor {
-        Actor::Token(token) => Some(format!("token {}", token.id)),
-        Actor::Person(person) => Some(format!("person {} {}", person.user_id, person.tenant)),
+        Actor::Token(token) => Some((format!("token {}", token.id), token.tenant.clone())),
+        Actor::Person(person) => {
+            Some((format!("person {} {}", person.user_id, person.tenant), person.tenant.clone()))
+        }
         Actor::Anonymous | Actor::Local(_) => None,
     }
 }
@@ -144,7 +164,9 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
         Ok(Caller(ctx)) => ctx,
         Err(error) => return error.into_response(),
     };
-    let Some(owner) = owner(&ctx) else { return next.run(Request::from_parts(parts, body)).await };
+    let Some((owner, tenant)) = owner(&ctx) else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
     if given.len() > 255 {
         return ApiError::invalid(
             "Idempotency-Key",
@@ -160,14 +182,14 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
     };
     let key = digest(&[owner.as_bytes(), &given]);
     let fingerprint = digest(&[parts.uri.path().as_bytes(), &bytes]);
-    match kept.claim(key, Instant::now()) {
+    match kept.claim(&tenant, key, Instant::now()) {
         Claim::Running => {
             ApiError::of(&ServiceError::Busy { retry_after: Duration::from_secs(1) }, &ctx).into_response()
         }
         Claim::Done(answer) if answer.request == fingerprint => replay(&answer),
         Claim::Done(_) => reused(&ctx).into_response(),
         Claim::Ours => {
-            let mut unsettled = Unsettled { kept: kept.clone(), key: Some(key) };
+            let mut unsettled = Unsettled { kept: kept.clone(), tenant: tenant.clone(), key: Some(key) };
             let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
             if !response.status().is_success() {
                 return response;
@@ -180,7 +202,7 @@ pub async fn keep(State(kept): State<Idempotency>, request: Request, next: Next)
             let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
             let answer =
                 Answer { request: fingerprint, status: head.status, content_type, body: body.clone() };
-            kept.settle(key, Some(answer));
+            kept.settle(&tenant, key, Some(answer));
             Response::from_parts(head, Body::from(body))
         }
     }
@@ -205,4 +227,43 @@ fn replay(answer: &Answer) -> Response {
     }
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(name: &str) -> TenantId {
+        TenantId::new(name).unwrap()
+    }
+
+    fn key(tenant: u8, n: usize) -> Key {
+        digest(&[&[tenant], &n.to_be_bytes()])
+    }
+
+    fn claimed(kept: &Idempotency, of: &TenantId, key: Key, at: Instant) -> bool {
+        matches!(kept.claim(of, key, at), Claim::Ours)
+    }
+
+    #[test]
+    fn no_tenant_pushes_out_another() {
+        let (kept, now) = (Idempotency::default(), Instant::now());
+        let (quiet, loud) = (tenant("t_quiet"), tenant("t_loud"));
+        (0..100).for_each(|n| assert!(claimed(&kept, &quiet, key(1, n), now)));
+        (0..3 * KEEP_AT_MOST).for_each(|n| assert!(claimed(&kept, &loud, key(2, n), now)));
+        (0..100).for_each(|n| assert!(!claimed(&kept, &quiet, key(1, n), now), "{n} is kept"));
+        assert!(kept.0.lock().entries.len() <= KEEP_AT_MOST);
+        assert!(!claimed(&kept, &loud, key(2, 3 * KEEP_AT_MOST - 1), now), "its latest is kept");
+        assert!(claimed(&kept, &loud, key(2, 0), now), "its oldest made room");
+    }
+
+    #[test]
+    fn keys_end_with_their_day_or_without_an_answer() {
+        let (kept, now, of) = (Idempotency::default(), Instant::now(), tenant("t_one"));
+        assert!(claimed(&kept, &of, key(1, 1), now));
+        assert!(!claimed(&kept, &of, key(1, 1), now));
+        assert!(claimed(&kept, &of, key(1, 1), now + KEEP + Duration::from_secs(1)));
+        kept.settle(&of, key(1, 1), None);
+        assert!(claimed(&kept, &of, key(1, 1), now + KEEP + Duration::from_secs(2)));
+    }
 }

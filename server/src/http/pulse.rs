@@ -18,8 +18,10 @@ struct State {
     /// Those of them that wait for the server.
     ours: usize,
     changed: Instant,
-    /// Bytes that the client has taken since then.
+    /// Bytes of answers that the client has taken since then.
     taken: usize,
+    /// Bytes of answers that were given out and have not been seen going out.
+    owed: usize,
 }
 
 impl State {
@@ -31,7 +33,7 @@ impl State {
 impl Pulse {
     /// Of a connection that begins now.
     pub fn new(patience: Patience) -> Arc<Self> {
-        let state = State { seen_any: false, open: 0, ours: 0, changed: Instant::now(), taken: 0 };
+        let state = State { seen_any: false, open: 0, ours: 0, changed: Instant::now(), taken: 0, owed: 0 };
         Arc::new(Self { patience, state: Mutex::new(state) })
     }
 
@@ -60,19 +62,23 @@ impl Pulse {
         self.change(|state| state.open = state.open.saturating_sub(1));
     }
 
-    /// More of an answer was asked for: the client reads.
-    pub fn progress(&self) {
-        self.state.lock().changes();
+    /// More of an answer was asked for, and given: the client reads.
+    pub fn gave(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.owed = state.owed.saturating_add(bytes);
+        state.changes();
     }
 
-    /// So many bytes went out. An answer whose last part is queued is no longer open, but the client still takes it; as
-    /// answers to pings go out too, only so many that an answer must be among them are a sign of life.
+    /// So many bytes went out. An answer whose last part is queued is no longer open, but the client still takes it. As
+    /// answers to pings go out too, no more counts than answers have given out.
     pub fn wrote(&self, bytes: usize) {
         let mut state = self.state.lock();
-        if !state.seen_any {
+        let of_answers = bytes.min(state.owed);
+        state.owed -= of_answers;
+        state.taken = state.taken.saturating_add(of_answers);
+        if of_answers == 0 {
             return;
         }
-        state.taken = state.taken.saturating_add(bytes);
         if state.taken >= self.patience.answer.least {
             state.changes();
         }
@@ -129,10 +135,11 @@ mod tests {
     async fn whoever_reads_is_alive_and_whoever_only_pings_is_not() {
         let patience = Patience::default();
         // For ten minutes something happens each second; then it is looked how long the connection had lasted.
-        let check = async |answered: bool, happens: &dyn Fn(&Pulse), expect: bool, what: &str| {
+        let check = async |answered: bool, given: usize, happens: &dyn Fn(&Pulse), expect: bool, what: &str| {
             let pulse = Pulse::new(patience);
             pulse.began();
             pulse.turn(false);
+            pulse.gave(given);
             if answered {
                 pulse.ended();
             }
@@ -149,10 +156,11 @@ mod tests {
             };
             assert_eq!(lasted, expect, "{what}");
         };
-        check(false, &|_| {}, false, "an answer that nobody reads").await;
-        check(false, &Pulse::progress, true, "an answer that is always ready and read").await;
-        check(false, &|pulse| pulse.wrote(100), true, "a large piece, read slowly").await;
-        check(true, &|pulse| pulse.wrote(100), true, "the queued rest of an answer, read slowly").await;
-        check(true, &|pulse| pulse.wrote(39), false, "a ping each second").await;
+        check(false, 0, &|_| {}, false, "an answer that nobody reads").await;
+        check(false, 0, &|pulse| pulse.gave(0), true, "an answer that is always ready and read").await;
+        check(false, 1 << 20, &|pulse| pulse.wrote(100), true, "a large piece, read slowly").await;
+        check(true, 1 << 20, &|pulse| pulse.wrote(100), true, "the queued rest of an answer, read slowly").await;
+        check(true, 100, &|pulse| pulse.wrote(39), false, "a ping each second").await;
+        check(false, 100, &|pulse| pulse.wrote(39 * 8), false, "pings, and an answer that nobody reads").await;
     }
 }

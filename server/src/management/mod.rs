@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use services::Services;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use telemetry::{LogHandle, PrometheusHandle};
 
 /// What the endpoints answer from.
@@ -24,8 +24,8 @@ pub struct ManagementState {
     pub metrics: PrometheusHandle,
     /// The log lines; `None` where another program embeds the server.
     pub logs: Option<LogHandle>,
-    /// The pipeline's figures.
-    pub services: Services,
+    /// The pipeline's figures, once the stores are open.
+    pub services: Arc<OnceLock<Services>>,
 }
 
 /// The routes.
@@ -58,7 +58,9 @@ async fn readyz(State(state): State<ManagementState>) -> impl IntoResponse {
 }
 
 async fn metrics(State(state): State<ManagementState>) -> impl IntoResponse {
-    publish_pipeline(&state.services).await;
+    if let Some(services) = state.services.get() {
+        publish_pipeline(services).await;
+    }
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], state.metrics.render())
 }

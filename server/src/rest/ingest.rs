@@ -7,7 +7,7 @@ use crate::http::patience::TooSlow;
 use crate::http::{ApiError, Caller, ProblemExt};
 use ::ingest::http::{HttpError, IngestReport, ingest_ndjson};
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::Lang;
@@ -58,8 +58,10 @@ impl IngestAnswer {
 
 /// Send events: a JSON object a line.
 ///
-/// With an `Idempotency-Key` a body that is sent again changes nothing. Where the answer is 408, 413, 429 or 503, what
-/// came before in the body is stored: send it again with the same key, or only the rest.
+/// With an `Idempotency-Key` a body that is sent again changes nothing. Where the answer is 408, 429 or 503, what came
+/// before in the body is stored: send it again with the same key, or only the rest. A body that says it is too large
+/// (`Content-Length`) is refused whole; one without that header is stored up to the limit, and the 413 says how many
+/// lines: send the rest, without them.
 #[utoipa::path(post, path = "/api/v1/ingest", tag = "events", operation_id = "ingest",
     request_body(content = String, content_type = "application/x-ndjson", description = "A JSON object a line"),
     params(("Idempotency-Key" = Option<String>, Header, description = "At most 200 bytes")),
@@ -85,6 +87,9 @@ pub async fn ingest(
         ));
     }
     let peer = ctx.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    if body.size_hint().lower() > state.ingest_body_max as u64 {
+        return Err(too_large_for(state.ingest_body_max, &ctx));
+    }
     let limited = Limited::new(body, state.ingest_body_max);
     let (mut too_large, mut too_slow) = (false, false);
     let chunks = limited.into_data_stream().inspect(|chunk| {
@@ -94,18 +99,21 @@ pub async fn ingest(
     let taken = ingest_ndjson(&state.intake, identity, peer, chunks, key).await;
     match taken {
         Ok(report) => Ok(Json(IngestAnswer::of(report, ctx.lang)).into_response()),
-        Err(_) if too_large => {
-            let most = state.ingest_body_max;
-            let text = ctx.lang.pick(
-                format!("본문은 {most}바이트까지 보낼 수 있습니다. 나누어 보내세요."),
-                format!("A body may have at most {most} bytes. Send it in parts."),
-            );
-            Err(ApiError::of(&ServiceError::TooLarge(text), &ctx))
+        Err(HttpError::Body { report, .. }) if too_large => {
+            Err(too_large_for(state.ingest_body_max, &ctx).with_detail(stored(&report, &ctx)))
         }
         // The connection's own limit was met before that of ingestion.
         Err(HttpError::Body { report, .. }) if too_slow => Err(refused(HttpError::Slow { report }, &ctx)),
         Err(error) => Err(refused(error, &ctx)),
     }
+}
+
+fn too_large_for(most: usize, ctx: &Ctx) -> ApiError {
+    let text = ctx.lang.pick(
+        format!("본문은 {most}바이트까지 보낼 수 있습니다. 나누어 보내세요."),
+        format!("A body may have at most {most} bytes. Send it in parts."),
+    );
+    ApiError::of(&ServiceError::TooLarge(text), ctx)
 }
 
 fn stored(report: &IngestReport, ctx: &Ctx) -> String {

@@ -4,6 +4,7 @@
 
 pub mod api_doc;
 pub mod auth;
+pub mod dead_letters;
 pub mod delimited;
 pub mod events;
 pub mod export;
@@ -79,6 +80,14 @@ fn documented(kept: Idempotency) -> OpenApiRouter<ApiState> {
         .routes(routes!(sources::latest))
         .routes(routes!(sources::metric_names))
         .routes(routes!(metrics::query))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::summary))
+        .routes(routes!(dead_letters::replay_many))
+        .routes(routes!(dead_letters::discard_many))
+        .routes(routes!(dead_letters::get, dead_letters::edit))
+        .routes(routes!(dead_letters::replay))
+        .routes(routes!(dead_letters::discard))
+        .routes(routes!(dead_letters::reopen))
         .routes(routes!(masking::get, masking::set))
         .routes(routes!(tokens::revoke))
 }

@@ -31,30 +31,37 @@ pub fn text(
     lang: Lang,
     config: &Config,
     addresses: &Addresses,
-    email: &str,
+    email: Option<&str>,
     password: &OwnerPassword,
 ) -> String {
     let scheme = if config.tls == Tls::Off { "http" } else { "https" };
-    let web =
-        config.web.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", local(addresses.front)));
-    let api =
-        config.web.api_public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", local(addresses.back)));
-    let tcp = local(addresses.ingestion);
+    let public = |listens: Option<SocketAddr>, set: &Option<String>| {
+        listens.map(|at| set.clone().unwrap_or_else(|| format!("{scheme}://{}", local(at))))
+    };
+    let web = public(addresses.front, &config.web.public_url);
+    let api = public(addresses.back, &config.web.api_public_url).map(|api| format!("{api}/api/v1/docs"));
+    let tcp = addresses.ingestion.map(local);
+    let processor = addresses.processor.map(|at| format!("{scheme}://{}", local(at)));
+    let management_scheme = if config.listen.management_tls { scheme } else { "http" };
+    let management = format!("{management_scheme}://{}/readyz", local(addresses.management));
     let mut out = String::new();
-    let (host, port) = tcp.rsplit_once(':').unwrap_or((&tcp, ""));
     let rows = [
         (lang.pick("웹", "web"), web),
-        (lang.pick("REST API", "REST API"), format!("{api}/api/v1/docs")),
+        (lang.pick("REST API", "REST API"), api),
         (lang.pick("수집 (TCP)", "data (TCP)"), tcp.clone()),
-        (lang.pick("관리", "management"), format!("http://{}/readyz", local(addresses.management))),
-        (lang.pick("데이터 폴더", "data directory"), config.data_dir.display().to_string()),
+        (lang.pick("처리기", "processor"), processor),
+        (lang.pick("관리", "management"), Some(management)),
+        (lang.pick("데이터 폴더", "data directory"), Some(config.data_dir.display().to_string())),
     ];
+    let rows = rows.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let _ = writeln!(out, "\n  {}\n", lang.pick("QGX가 준비되었습니다.", "QGX is ready."));
     for (name, value) in rows {
         let _ = writeln!(out, "  {}{value}", padded(name));
     }
     let _ = writeln!(out);
-    let _ = writeln!(out, "  {}{email}", padded(lang.pick("로그인", "sign in as")));
+    if let Some(email) = email {
+        let _ = writeln!(out, "  {}{email}", padded(lang.pick("로그인", "sign in as")));
+    }
     match password {
         OwnerPassword::Known => {}
         OwnerPassword::Shown(secret) => {
@@ -66,6 +73,8 @@ pub fn text(
                 writeln!(out, "  {}{}", padded(lang.pick("비밀번호 파일", "password in")), file.display());
         }
     }
+    let Some(tcp) = tcp else { return out };
+    let (host, port) = tcp.rsplit_once(':').unwrap_or((&tcp, ""));
     let _ = writeln!(out, "\n  {}", lang.pick("다음 단계", "Next"));
     let _ = writeln!(out, "    nc {host} {port} < FILE");
     let _ = writeln!(out, "    qgx send --to {tcp} FILE");

@@ -26,7 +26,16 @@ pub enum Claim {
 }
 
 const LOCK: &str = "lock";
-const SECRET_KEY: &str = "secret-key";
+/// The sealing key, where the settings give none.
+pub const SECRET_KEY: &str = "secret-key";
+/// Says which layout a data directory has.
+pub const FORMAT_FILE: &str = "format";
+/// The layout that this program reads and writes: `qgx.db`, `index/`, `log/`, `secret-key`.
+pub const FORMAT: u32 = 1;
+/// There while a restore into the directory goes on.
+pub const RESTORING: &str = "restoring";
+/// There once everything was moved to engines.
+pub const MOVED: &str = "moved";
 
 impl DataDir {
     /// Makes the directory where it is not there, and takes it.
@@ -61,6 +70,7 @@ impl DataDir {
         }
         lock.set_len(0)?;
         writeln!(lock, "{}", std::process::id())?;
+        expect_own_format(path)?;
         Ok(Claim::Ours(Self { path: path.to_owned(), _lock: lock }))
     }
 
@@ -120,9 +130,67 @@ impl DataDir {
     }
 }
 
+/// Refuses a directory of a later layout, or one that a restore has not finished; marks one that is not marked.
+fn expect_own_format(path: &Path) -> Result<()> {
+    if path.join(RESTORING).exists() {
+        bail!(
+            "a restore into the data directory {} was not finished: empty it, and restore again",
+            path.display()
+        );
+    }
+    let file = path.join(FORMAT_FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => match text.trim().parse::<u32>() {
+            Ok(found) if found <= FORMAT => Ok(()),
+            Ok(found) => bail!(
+                "the data directory {} was written by a newer version of qgx (layout {found}, this one knows {FORMAT}): \
+                 start that version again, or restore a backup made before the upgrade into another directory",
+                path.display()
+            ),
+            Err(_) => bail!("{} is damaged: it should hold {FORMAT}", file.display()),
+        },
+        // Before layouts were numbered they were this one.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write_secret(&file, format!("{FORMAT}\n").as_bytes())
+        }
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
+    }
+}
+
+/// Refuses to open stores of these kinds (`database`, `broker`, `search`) that were moved to engines.
+///
+/// # Errors
+/// Where one was.
+pub fn expect_not_moved(path: &Path, kinds: &[&str]) -> Result<()> {
+    let file = path.join(MOVED);
+    let Ok(text) = std::fs::read_to_string(&file) else { return Ok(()) };
+    let moved = text.lines().next().unwrap_or_default();
+    match moved.split(' ').find(|kind| kinds.contains(kind)) {
+        None => Ok(()),
+        Some(kind) => bail!(
+            "the {kind} of {} was moved to an engine: start with the settings given to `qgx move --to`, or remove {} \
+             to go back to what it held then",
+            path.display(),
+            file.display()
+        ),
+    }
+}
+
 /// What this program keeps in a data directory.
-const OWN: [&str; 8] =
-    [LOCK, SECRET_KEY, "qgx.sock", "log", "index", "owner-password", "self-signed.crt", "self-signed.key"];
+const OWN: [&str; 12] = [
+    LOCK,
+    SECRET_KEY,
+    FORMAT_FILE,
+    MOVED,
+    "move.json",
+    "backup-staging",
+    "qgx.sock",
+    "log",
+    "index",
+    "owner-password",
+    "self-signed.crt",
+    "self-signed.key",
+];
 
 fn is_own(name: &str) -> bool {
     OWN.contains(&name) || name.starts_with("qgx.db")
@@ -264,5 +332,21 @@ mod tests {
         assert_eq!(mode(&dir.path().join(SECRET_KEY)), 0o600);
         std::fs::write(dir.path().join(SECRET_KEY), "short").unwrap();
         assert!(data.secret_keys(&[]).is_err());
+    }
+
+    #[test]
+    fn a_later_layout_and_half_a_restore_are_refused_with_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DataDir::open(dir.path()).unwrap());
+        assert_eq!(std::fs::read_to_string(dir.path().join(FORMAT_FILE)).unwrap(), "1\n");
+        drop(DataDir::open(dir.path()).unwrap());
+        let check = |file: &str, content: &str, expect: &str| {
+            std::fs::write(dir.path().join(file), content).unwrap();
+            let refused = DataDir::open(dir.path()).unwrap_err().to_string();
+            assert!(refused.contains(expect), "{refused}");
+        };
+        check(FORMAT_FILE, "2\n", "newer version of qgx");
+        check(FORMAT_FILE, "?", "is damaged");
+        check(RESTORING, "", "was not finished");
     }
 }

@@ -6,17 +6,18 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Kept for the stores, the log, the listeners.
 const RESERVE: u64 = 512;
 
+/// What macOS allows at most where its limit reads as none (`OPEN_MAX`, setrlimit(2) there).
+const OPEN_MAX: u64 = 10_240;
+
 /// Raises what this process may open to what it may at most, and answers how many that is; `None`: no limit.
 pub fn raise() -> Option<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(error) => {
-            tracing::warn!(%error, "the limit of open files cannot be raised");
-            limit.current
-        }
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let raise_to = |current| setrlimit(Resource::Nofile, Rlimit { current, maximum });
+    let least_of_both = maximum.map_or(OPEN_MAX, |most| most.min(OPEN_MAX));
+    if let Err(error) = raise_to(maximum).or_else(|_| raise_to(Some(least_of_both))) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
     }
+    getrlimit(Resource::Nofile).current
 }
 
 /// Lowers the limits of connections to what the descriptors last for: a store that cannot open a file would stand

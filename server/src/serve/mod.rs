@@ -1,8 +1,14 @@
 //! A running process: stores, pipeline, listeners, and how it starts and stops.
+//!
+//! What it opens, listens on and runs follows from its roles. Management comes first: it answers while engines are waited
+//! for.
 
+mod absent;
 pub mod banner;
 pub mod data_dir;
 mod descriptors;
+mod engines;
+mod listeners;
 pub mod owner;
 mod parts;
 mod pipeline;
@@ -14,37 +20,40 @@ pub use readiness::Readiness;
 
 use crate::config::{Config, ServerRole};
 use crate::control::socket::ControlSocket;
-use crate::http::listener::{HttpListener, Limits};
-use crate::http::patience::Patience;
 use crate::http::tls::Certificate;
 use crate::http::{HttpState, Site};
 use crate::management::{self, ManagementState};
-use crate::{rest, web};
-use anyhow::{Context, Result, bail};
+use crate::{internal, rest, web};
+use anyhow::{Context, Result};
 use data_dir::{DataDir, socket_path};
 use domain::Lang;
+use engines::await_engine;
+use listeners::Listeners;
 use owner::OwnerPassword;
 use parts::Parts;
 use pipeline::{DOORS_SHARE, Pipeline};
 use services::{Ctx, Services};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use stores::Cost;
+use store_kafka::{KafkaLive, KafkaOptions};
+use stores::{Cost, Needs};
 use telemetry::LogHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Where a process really listens.
+/// Where a process really listens; `None` where its roles do not.
 #[derive(Debug, Clone)]
 pub struct Addresses {
     /// The user web.
-    pub front: SocketAddr,
+    pub front: Option<SocketAddr>,
     /// The REST API.
-    pub back: SocketAddr,
+    pub back: Option<SocketAddr>,
     /// TCP.
-    pub ingestion: SocketAddr,
+    pub ingestion: Option<SocketAddr>,
+    /// The processor's port for other roles.
+    pub processor: Option<SocketAddr>,
     /// Management.
     pub management: SocketAddr,
     /// The control socket.
@@ -72,8 +81,8 @@ pub struct Running {
     pub addresses: Addresses,
     /// The use cases, for tests and embedding programs.
     pub services: Services,
-    /// The owner's e-mail.
-    pub owner_email: String,
+    /// The owner's e-mail, where this process looks after owners: on an embedded database.
+    pub owner_email: Option<String>,
     /// Where the owner's password went.
     pub owner_password: OwnerPassword,
     readiness: Arc<Readiness>,
@@ -87,11 +96,12 @@ pub struct Running {
     _data_dir: DataDir,
 }
 
-/// Starts everything that the settings name.
+/// Starts everything that the settings name. Engines that are away, or not prepared yet, are waited for; meanwhile
+/// management answers, and tells why it is not ready.
 ///
 /// # Errors
-/// Where the data directory is in use, a store cannot be opened, or an address cannot be had; all addresses that cannot
-/// are named at once.
+/// Where the data directory is in use, an embedded store cannot be opened, an engine holds what a later version wrote, or an
+/// address cannot be had; all addresses that cannot are named at once.
 pub async fn start(config: Config) -> Result<Running> {
     start_as(config, Host::default()).await
 }
@@ -109,9 +119,26 @@ pub async fn start_as(mut config: Config, host: Host) -> Result<Running> {
     let metrics = telemetry::init_metrics();
     let (management_stop, stopping) = (CancellationToken::new(), CancellationToken::new());
 
-    let services = stores::open(&data_dir, &config, host.password_cost).await?;
-    let (bootstrap, owner_password) = owner::bootstrap(&services, &config.access, data_dir.path()).await?;
-    if config.roles.contains(&ServerRole::Ingestion) {
+    let mut management = Parts::new(management_stop);
+    let management_address = listeners.management.address()?;
+    let known = Arc::new(OnceLock::new());
+    let state = ManagementState {
+        readiness: Arc::clone(&readiness),
+        metrics: metrics.clone(),
+        logs: host.logs,
+        services: Arc::clone(&known),
+    };
+    management.listen(listeners.management, management::router(state), config.drain_grace);
+    management.run("metrics-upkeep", metrics_upkeep(metrics, management.stop()));
+
+    let needs = Needs::of(&config.roles);
+    let services = stores::await_needed(&data_dir, &config, host.password_cost, needs, &readiness).await?;
+    // On an engine that is what `qgx migrate` is for.
+    let owner = match config.database {
+        Some(_) => None,
+        None => Some(owner::bootstrap(&services, &config.access, data_dir.path()).await?),
+    };
+    if config.has(ServerRole::Ingestion) {
         // Before the first record can come.
         let rules = config.ingestion.masking.clone();
         let kept = services.set_installation_masking(&Ctx::local(Lang::En), rules).await;
@@ -119,51 +146,70 @@ pub async fn start_as(mut config: Config, host: Host) -> Result<Running> {
     }
     let pipeline = Pipeline::start(&config, &services, certificate.as_ref()).await?;
     let addresses = Addresses {
-        front: listeners.front.address()?,
-        back: listeners.back.address()?,
+        front: Listeners::address(listeners.front.as_ref())?,
+        back: Listeners::address(listeners.back.as_ref())?,
+        processor: Listeners::address(listeners.processor.as_ref())?,
         ingestion: pipeline.address(),
-        management: listeners.management.address()?,
+        management: management_address,
         control: socket_path(data_dir.path()),
     };
-
-    let mut management = Parts::new(management_stop);
-    let state = ManagementState {
-        readiness: Arc::clone(&readiness),
-        metrics: metrics.clone(),
-        logs: host.logs,
-        services: services.clone(),
-    };
-    management.listen(listeners.management, management::router(state), config.drain_grace);
+    // Nobody else sets it.
+    let _ = known.set(services.clone());
     let control = ControlSocket::bind(&addresses.control)?;
     management.run("control", control.serve(services.clone(), management.stop()));
-    management.run("metrics-upkeep", metrics_upkeep(metrics, management.stop()));
 
     let mut background = Parts::new(CancellationToken::new());
     services.start_upkeep(background.stop());
     if let Some(certificate) = certificate {
         background.run("tls-reload", certificate.follow(background.stop()));
     }
-    if let Some(every) = config.self_monitor {
-        let tenant = bootstrap.tenant.key.clone();
-        let options = self_monitor::options(&services, tenant, addresses.ingestion).await?;
+    // An embedded database has no other process on it.
+    if let (Some(intake), Some(_)) = (pipeline.intake(), &config.database) {
+        let shares = intake.share_quotas(services.stores().sql.clone(), background.stop());
+        background.run("quota-shares", shares);
+    }
+    if let Some(kafka) = &config.kafka {
+        let roles = config.roles.iter().map(|role| role.name().to_owned()).collect();
+        let joined = live_bus(kafka.clone(), services.clone(), roles, background.stop());
+        background.run("live-bus", joined);
+    }
+    if let (Some(every), Some((bootstrap, _)), Some(ingestion), true) =
+        (config.self_monitor, &owner, addresses.ingestion, config.is_embedded())
+    {
+        let options = self_monitor::options(&services, bootstrap.tenant.key.clone(), ingestion).await?;
         background.run("self-monitor", self_monitor::run(options, every, background.stop()));
     }
 
     let mut http = Parts::new(stopping.clone());
-    let web_state =
-        web::WebState::new(&services, &config, addresses.back.port(), addresses.ingestion.port(), &stopping);
-    let front = web::router(web_state, &HttpState::new(services.clone(), Site::App, &config));
     let doors = config.drain_grace.mul_f64(DOORS_SHARE);
-    http.listen(listeners.front, front, doors);
-    let api_state = rest::state(&services, pipeline.intake(), &config, &stopping);
-    let back = rest::router(api_state, &HttpState::new(services.clone(), Site::Api, &config));
-    http.listen(listeners.back, back, doors);
+    if let Some(listener) = listeners.front {
+        // Where another process listens, by the same settings.
+        let port = |ours: Option<SocketAddr>, set: SocketAddr| ours.unwrap_or(set).port();
+        let api = port(addresses.back, config.listen.back);
+        let tcp = port(addresses.ingestion, config.listen.ingestion);
+        let state = web::WebState::new(&services, &config, api, tcp, &stopping);
+        let router = web::router(state, &HttpState::new(services.clone(), Site::App, &config));
+        http.listen(listener, router, doors);
+    }
+    if let (Some(listener), Some(intake)) = (listeners.back, pipeline.intake()) {
+        let state = rest::state(&services, intake, &config, &stopping);
+        let router = rest::router(state, &HttpState::new(services.clone(), Site::Api, &config));
+        http.listen(listener, router, doors);
+    }
+    if let Some(listener) = listeners.processor {
+        let router = internal::router(services.clone(), &config.access.service_keys);
+        http.listen(listener, router, doors);
+    }
 
     readiness.set_ready();
+    let (owner_email, owner_password) = match owner {
+        Some((bootstrap, password)) => (Some(bootstrap.owner_email), password),
+        None => (None, OwnerPassword::Known),
+    };
     Ok(Running {
         addresses,
         services,
-        owner_email: bootstrap.owner_email,
+        owner_email,
         owner_password,
         readiness,
         stopping,
@@ -196,45 +242,15 @@ impl Running {
     }
 }
 
-/// The HTTP listeners, all bound before anything is opened.
-struct Listeners {
-    front: HttpListener,
-    back: HttpListener,
-    management: HttpListener,
-}
-
-impl Listeners {
-    async fn bind(config: &Config, certificate: Option<&Arc<Certificate>>) -> Result<Self> {
-        let limits = Limits {
-            connections: config.web.connections_max,
-            per_address: config.web.connections_per_address,
-            exempt: config.trusted_proxies.as_slice().into(),
-            patience: Patience::default(),
-        };
-        let few = Limits { connections: 256, per_address: 64, ..limits.clone() };
-        let listen = &config.listen;
-        let mut problems = Vec::new();
-        let mut keep = |setting: &str, address: SocketAddr, bound: std::io::Result<HttpListener>| match bound
-        {
-            Ok(listener) => Some(listener),
-            Err(error) => {
-                problems.push(format!("{setting} {address}: {error}"));
-                None
-            }
-        };
-        let front = HttpListener::bind("front", listen.front, certificate, limits.clone()).await;
-        let front = keep("front_listen", listen.front, front);
-        let back = HttpListener::bind("back", listen.back, certificate, limits).await;
-        let back = keep("back_listen", listen.back, back);
-        let management = HttpListener::bind("management", listen.management, None, few).await;
-        let management = keep("management", listen.management, management);
-        match (front, back, management) {
-            (Some(front), Some(back), Some(management)) => Ok(Self { front, back, management }),
-            _ => bail!(
-                "these addresses cannot be listened on:\n  {}\nstop what uses them, or move all ports with --port-offset N",
-                problems.join("\n  ")
-            ),
-        }
+/// Joins the live bus as soon as it is there: pages do without it until then.
+async fn live_bus(kafka: KafkaOptions, services: Services, roles: Vec<String>, stop: CancellationToken) {
+    let apart = Readiness::default();
+    let connect = || {
+        let kafka = kafka.clone();
+        async move { Ok(KafkaLive::connect(kafka).await?) }
+    };
+    if let Some(Ok(bus)) = stop.run_until_cancelled(await_engine("live bus", &apart, connect)).await {
+        services.join_bus(bus, roles, stop).await;
     }
 }
 

@@ -49,12 +49,12 @@ pub async fn options(services: &Services, tenant: TenantId, ingestion: SocketAdd
     let made = services.create_token(&ctx, input).await.context("making the self-monitor's token")?;
     let ip = if ingestion.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ingestion.ip() };
     Ok(SenderOptions {
-        target: Target { address: SocketAddr::new(ip, ingestion.port()).to_string(), tls_ca: None },
+        target: Target { address: SocketAddr::new(ip, ingestion.port()).to_string(), ..Target::default() },
         token: Some(made.token),
         source: source.is_none().then_some(host),
         stream: agent::new_stream("self"),
         window: 1_000,
-        give_up_after: None,
+        ..SenderOptions::default()
     })
 }
 

@@ -73,15 +73,15 @@ fn digest(query: &str) -> Option<String> {
 pub fn seal(headers: &mut HeaderMap, services: &Services) {
     let Some(address) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) else { return };
     let (page, query, fragment) = parts(address);
-    let Some(digest) = digest(query) else { return };
     let path = local(page);
+    let Some(digest) = digest(query) else { return };
     let kept: Vec<&str> = query
         .split('&')
         .filter(|pair| unescaped(pair.split('=').next().unwrap_or_default()) != SEAL)
         .collect();
     let sealed = match services.seal(&digest) {
         Ok(seal) => format!("{path}?{}&{SEAL}={seal}{fragment}", kept.join("&")),
-        Err(_) => cleared(path),
+        Err(_) => cleared(&format!("{path}?{query}{fragment}")),
     };
     if let Ok(value) = HeaderValue::from_str(&sealed) {
         headers.insert(header::LOCATION, value);

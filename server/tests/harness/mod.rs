@@ -56,11 +56,11 @@ impl Server {
     }
 
     pub fn front(&self) -> Client {
-        Client::to(self.running.addresses.front)
+        Client::to(self.running.addresses.front.unwrap())
     }
 
     pub fn back(&self) -> Client {
-        Client::to(self.running.addresses.back)
+        Client::to(self.running.addresses.back.unwrap())
     }
 
     pub fn management(&self) -> Client {
@@ -69,7 +69,7 @@ impl Server {
 
     /// Sends bytes to the TCP port and waits until the server has read them.
     pub async fn send(&self, bytes: &[u8]) {
-        let mut stream = TcpStream::connect(self.running.addresses.ingestion).await.unwrap();
+        let mut stream = TcpStream::connect(self.running.addresses.ingestion.unwrap()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut rest = Vec::new();

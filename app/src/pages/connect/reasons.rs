@@ -18,6 +18,7 @@ pub(super) fn reason(code: &str) -> (Text, Text) {
         "identity_changed" => (T::r_identity, T::r_identity_do),
         "too_many_connections" => (T::r_connections, T::r_connections_do),
         "quota" => (T::r_quota, T::r_quota_do),
+        "too_many_sources" => (T::r_sources, T::r_sources_do),
         "suspended" => (T::r_suspended, T::r_suspended_do),
         "bad_relp" => (T::r_relp, T::r_relp_do),
         "framing" => (T::r_framing, T::r_framing_do),

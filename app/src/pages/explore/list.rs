@@ -6,10 +6,10 @@ use super::rows::{PAGE, Rows};
 use super::tail::{Tail, tail_bar};
 use crate::call::Fetched;
 use crate::pages::loaded;
-use crate::server_fns::events::search;
+use crate::server_fns::events::{nearest, search};
 use crate::texts::{T, t, texts};
 use domain::api::{OutsideWindow, SearchResult};
-use domain::{Event, TimeWindow};
+use domain::{Event, TimeRange, TimeWindow};
 use leptos::prelude::*;
 use ui::components::{Notice, Tone, empty, skeleton};
 use ui::{Icon, use_locale};
@@ -52,7 +52,7 @@ fn Found(found: SearchResult) -> AnyView {
     let is_live = Memo::new(move |_| explore.address.with(|a| a.live));
     view! {
         <ListHead total=found.page.total />
-        {found.outside.filter(|found| !is_just_now(explore, found)).map(outside)}
+        {found.outside.map(outside)}
         {move || is_live.get().then(|| tail_bar(tail, show))}
         {move || rows.with(Vec::is_empty).then(|| nothing(is_live.get()))}
         <Rows rows next />
@@ -60,14 +60,19 @@ fn Found(found: SearchResult) -> AnyView {
     .into_any()
 }
 
-/// Whether they only came in after the page was made, in a window that ends now.
-fn is_just_now(explore: Explore, found: &OutsideWindow) -> bool {
-    let shown = explore.window.range.get_untracked();
-    explore.window.window.get_untracked().is_live() && found.range.from >= shown.to
+/// Says that what just arrived lies elsewhere in time. Not where the window holds it, nor where it only came in after
+/// the page was made; nor in a window that somebody chose: of the present, that shows nothing either.
+fn outside(OutsideWindow { count, range }: OutsideWindow) -> AnyView {
+    let explore: Explore = expect_context();
+    let is_elsewhere = Memo::new(move |_| {
+        let shown = explore.window.range.get();
+        let is_held = shown.from <= range.from && range.to <= shown.to;
+        explore.window.window.get().is_live() && range.from < shown.to && !is_held
+    });
+    (move || is_elsewhere.get().then(|| outside_notice(count, range))).into_any()
 }
 
-/// Says that what just arrived lies elsewhere in time.
-fn outside(OutsideWindow { count, range }: OutsideWindow) -> AnyView {
+fn outside_notice(count: u64, range: TimeRange) -> AnyView {
     let explore: Explore = expect_context();
     let locale = use_locale();
     let there = move || explore.link(|a| a.show(range));
@@ -85,6 +90,25 @@ fn outside(OutsideWindow { count, range }: OutsideWindow) -> AnyView {
             </span>
         </Notice>
     }
+    .into_any()
+}
+
+/// The way to the nearest day that has what is looked for.
+fn closest(explore: Explore) -> AnyView {
+    let found = RwSignal::new(None::<TimeRange>);
+    Effect::new(move |_| {
+        nearest(explore.filter.get()).then(move |day| _ = found.try_set(day.ok().flatten()));
+    });
+    let locale = use_locale();
+    (move || {
+        let day = found.get()?;
+        let link = move || explore.link(|a| a.show(day));
+        Some(view! {
+            <a class="btn primary" href=link>
+                {move || texts().nearest(&locale.date(day.from))}
+            </a>
+        })
+    })
     .into_any()
 }
 
@@ -113,6 +137,6 @@ fn nothing(is_live: bool) -> AnyView {
         Icon::Search,
         t(T::no_events),
         t(T::no_events_body),
-        view! { <div class="actions">{wider.collect_view()}</div> },
+        view! { <div class="actions">{closest(explore)} {wider.collect_view()}</div> },
     )
 }

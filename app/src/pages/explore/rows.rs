@@ -3,11 +3,11 @@
 use super::Explore;
 use super::marks::Marks;
 use crate::server_fns::events::search;
-use crate::texts::{T, t};
+use crate::texts::{T, t, texts};
 use domain::Event;
 use leptos::{ev, prelude::*};
 use ui::components::level_tag;
-use ui::{Dating, use_locale};
+use ui::{Dating, Icon, icon, use_locale};
 
 /// Events a page.
 pub(super) const PAGE: u32 = 100;
@@ -96,11 +96,11 @@ pub(super) fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -
         rows.with(|rows| rows.iter().take(seen.after).skip(seen.first).cloned().collect::<Vec<_>>())
     };
     let locale = use_locale();
-    let class = move || match locale.dating(explore.window.range.get()) {
+    let dating = Memo::new(move |_| match locale.dating(explore.window.range.get()) {
         Dating::Clock => "rows",
         Dating::Day => "rows dated",
         Dating::Year => "rows dated yearly",
-    };
+    });
     let more_link = move || {
         next.get().map(|cursor| {
             let link = explore.link(|a| a.cursor = cursor);
@@ -117,8 +117,10 @@ pub(super) fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -
             }
         })
     };
+    let is_headed = Memo::new(move |_| columns.with(|c| !c.is_empty()));
     view! {
-        <div class=class node_ref=place>
+        {move || is_headed.get().then(|| headings(columns, dating))}
+        <div class=dating node_ref=place>
             <div class="window" node_ref=inner>
                 <For each=shown key=|event| event.id let:event>
                     {row(event, marks, columns)}
@@ -126,6 +128,40 @@ pub(super) fn Rows(rows: RwSignal<Vec<Event>>, next: RwSignal<Option<String>>) -
             </div>
         </div>
         {more_link}
+    }
+    .into_any()
+}
+
+/// The classes of a row with so many columns.
+fn row_class(columns: &[String]) -> &'static str {
+    ["ev", "ev c1", "ev c2", "ev c3", "ev c4"][columns.len().min(4)]
+}
+
+/// What stands in the columns; a press takes one of those that were added away.
+fn headings(columns: Memo<Vec<String>>, dating: Memo<&'static str>) -> AnyView {
+    let explore: Explore = expect_context();
+    let added = move |name: String| {
+        let (column, label) = (name.clone(), name.clone());
+        let link = move || explore.link(|a| a.columns.retain(|c| *c != column));
+        view! {
+            <span class="cell">
+                <span class="mono clip">{name}</span>
+                <a href=link aria-label=move || texts().remove_column(&label)>
+                    {icon(Icon::Close)}
+                </a>
+            </span>
+        }
+    };
+    view! {
+        <div class=move || format!("{} heads", dating.get())>
+            <div class=move || columns.with(|c| row_class(c))>
+                <span class="fixed">{t(T::when)}</span>
+                <span class="fixed">{t(T::level)}</span>
+                <span class="fixed">{t(T::source)}</span>
+                {move || columns.get().into_iter().map(added).collect_view()}
+                <span class="fixed">{t(T::event)}</span>
+            </div>
+        </div>
     }
     .into_any()
 }
@@ -149,13 +185,7 @@ fn row(event: Event, marks: Memo<Marks>, columns: Memo<Vec<String>>) -> AnyView 
             explore.change(|a| a.event = Some(id));
         }
     };
-    let class = move || match columns.with(Vec::len) {
-        0 => "ev",
-        1 => "ev c1",
-        2 => "ev c2",
-        3 => "ev c3",
-        _ => "ev c4",
-    };
+    let class = move || columns.with(|c| row_class(c));
     let is_open = move || explore.address.with(|a| a.event == Some(id)).then_some("true");
     let time = event.ts;
     let (level, source) = (event.level, event.source.to_string());
@@ -172,7 +202,10 @@ fn row(event: Event, marks: Memo<Marks>, columns: Memo<Vec<String>>) -> AnyView 
     let message = move || {
         let text = event.message.as_deref().map(|text| marks.with(|m| m.paint(text)));
         let fields = columns.with(|columns| inline_fields(&event, columns));
+        // A phone has no room for columns: there they come first.
+        let first = columns.with(|columns| chosen_fields(&event, columns));
         view! {
+            {first.map(|first| view! { <span class="fields first">{first}</span> })}
             {text}
             <span class=if event.message.is_some() { "fields after" } else { "fields" }>{fields}</span>
         }
@@ -189,6 +222,13 @@ fn row(event: Event, marks: Memo<Marks>, columns: Memo<Vec<String>>) -> AnyView 
         </a>
     }
     .into_any()
+}
+
+/// The fields that are columns, as `name=value`.
+fn chosen_fields(event: &Event, columns: &[String]) -> Option<String> {
+    let one = |name: &String| event.fields.get(name).map(|value| format!("{name}={value} "));
+    let all: String = columns.iter().filter_map(one).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// The first fields that are no columns, as `name=value`, up to about a line.

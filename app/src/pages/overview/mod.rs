@@ -16,7 +16,7 @@ use crate::texts::{T, t, texts};
 use domain::api::{LiveMessage, Overview};
 use leptos::prelude::*;
 use ui::charts::{Legend, LevelBars};
-use ui::components::{empty, tall_skeleton};
+use ui::components::{Notice, Tone, empty, tall_skeleton};
 use ui::{Icon, use_locale};
 
 /// The page.
@@ -57,6 +57,7 @@ fn Board(overview: Overview) -> AnyView {
         on_message,
     );
     let last = move || board.with(|b| b.last_event);
+    let unplaced = Memo::new(move |_| board.with(|b| b.unplaced));
     let is_new = Memo::new(move |_| last().is_none());
     let locale = use_locale();
     view! {
@@ -68,6 +69,7 @@ fn Board(overview: Overview) -> AnyView {
             </span>
         </div>
         {move || is_new.get().then(first_steps)}
+        {move || (unplaced.get() > 0).then(|| too_many_sources(unplaced))}
         <figures::Figures board />
         <div class="overview">
             <section class="card inflow" aria-labelledby="inflow">
@@ -103,6 +105,13 @@ fn LiveMark(link: RwSignal<Link>) -> AnyView {
         </span>
     }
     .into_any()
+}
+
+/// Says that records named more new sources than a day may have.
+fn too_many_sources(count: Memo<u64>) -> AnyView {
+    let locale = use_locale();
+    view! { <Notice tone=Tone::Warn>{move || texts().unplaced(&locale.count(count.get()))}</Notice> }
+        .into_any()
 }
 
 fn first_steps() -> AnyView {

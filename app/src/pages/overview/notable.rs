@@ -19,7 +19,7 @@ pub(super) fn Notable(board: RwSignal<Overview>) -> AnyView {
         let text = event.message.clone().unwrap_or_else(|| event.source.to_string());
         view! {
             <a class="ev short" href=link data-row title=locale.exact(event.ts)>
-                <time datetime=event.ts.to_string()>{locale.clock(event.ts)}</time>
+                <time datetime=event.ts.to_string()>{locale.stamp(event.ts)}</time>
                 {level_tag(event.level)}
                 <span class="msg">{text}</span>
             </a>

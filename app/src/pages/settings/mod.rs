@@ -1,5 +1,6 @@
 //! Settings: profile, password, sessions, tokens; a section an address.
 
+mod masking;
 mod password;
 mod profile;
 mod sessions;
@@ -26,11 +27,13 @@ pub(crate) fn SettingsPage() -> AnyView {
         }
     };
     let may_tokens = session.may(Permission::IngestTokens) || session.may(Permission::ApiTokens);
+    let may_mask = session.may(Permission::TenantSettings);
     let body = move || match section.get().as_str() {
         "" => view! { <profile::Profile /> }.into_any(),
         "password" => view! { <password::Password /> }.into_any(),
         "sessions" => view! { <sessions::Sessions /> }.into_any(),
         "tokens" if may_tokens => view! { <tokens::Tokens /> }.into_any(),
+        "masking" if may_mask => view! { <masking::Masking /> }.into_any(),
         _ => view! { <super::NotFound /> }.into_any(),
     };
     view! {
@@ -44,6 +47,7 @@ pub(crate) fn SettingsPage() -> AnyView {
                 {entry("password", "/settings/password", T::password)}
                 {entry("sessions", "/settings/sessions", T::sessions)}
                 {may_tokens.then(|| entry("tokens", "/settings/tokens", T::tokens))}
+                {may_mask.then(|| entry("masking", "/settings/masking", T::masking))}
             </nav>
             <div class="stack">{body}</div>
         </div>

@@ -172,7 +172,9 @@ fn row(token: TokenInfo, revoke: Posted<TokenInfo>) -> AnyView {
         last_used_peer,
         ..
     } = token;
-    let bound = source.map(|s| s.to_string()).or(role.map(|r| r.name().to_owned()));
+    let bound = source.map(|s| s.to_string());
+    let role =
+        role.map(|role| view! { <span class="faint">" · " {t(super::profile::role_text(role))}</span> });
     let is_over = revoked_at.is_some();
     let state = move || {
         let now = locale.now.get();
@@ -218,6 +220,7 @@ fn row(token: TokenInfo, revoke: Posted<TokenInfo>) -> AnyView {
             <td>
                 {t(kind_text(kind))}
                 {bound.map(|bound| view! { <span class="faint">" · " {bound}</span> })}
+                {role}
             </td>
             <td>
                 {state}

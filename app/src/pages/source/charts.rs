@@ -4,10 +4,10 @@ use crate::address;
 use crate::call::Fetched;
 use crate::frame::use_window;
 use crate::pages::loaded;
-use crate::server_fns::events::metrics as query_metrics;
+use crate::server_fns::events::{Charted, metrics as query_metrics};
 use crate::texts::{T, t, texts};
-use domain::api::{Aggregate, MetricQuery, MetricResult};
-use domain::{SourceKey, TimeRange, TimeWindow};
+use domain::api::{Aggregate, MetricQuery};
+use domain::{SourceKey, TimeRange, TimeWindow, Unit, unit};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_location, use_navigate, use_query_map};
 use ui::Icon;
@@ -93,7 +93,7 @@ fn Chart(key: SourceKey, metric: String) -> AnyView {
     };
     let found = Fetched::new(move || query_metrics(asked.get()));
     let (name, label) = (metric.clone(), metric.clone());
-    let drawn = move |result: MetricResult| drawn(result, metric.clone(), &key);
+    let drawn = move |chart: Charted| drawn(chart, metric.clone(), &key);
     view! {
         <section class="card" aria-label=label>
             <header>
@@ -105,9 +105,10 @@ fn Chart(key: SourceKey, metric: String) -> AnyView {
     .into_any()
 }
 
-fn drawn(result: MetricResult, metric: String, key: &SourceKey) -> AnyView {
+fn drawn(chart: Charted, metric: String, key: &SourceKey) -> AnyView {
     let locale = use_locale();
-    let Some(extremes) = result.extremes else {
+    let Charted { mean, least: lowest, greatest: highest } = chart;
+    let Some(extremes) = mean.extremes else {
         return empty(Icon::Clock, t(T::no_values), t(T::no_values_body), ());
     };
     let navigate = use_navigate();
@@ -118,10 +119,21 @@ fn drawn(result: MetricResult, metric: String, key: &SourceKey) -> AnyView {
     });
     let name = metric.clone();
     let label = Signal::derive(move || texts().chart_of(&name));
-    let series = result.series.into_iter().map(|s| (metric.clone(), s.values)).collect();
-    let data = Signal::stored(LineData { times: result.times, series });
-    let least = move || texts().least(&locale.number(extremes.min), &locale.short(extremes.min_at));
-    let greatest = move || texts().greatest(&locale.number(extremes.max), &locale.short(extremes.max_at));
+    let values = mean.series.into_iter().next().map(|s| s.values).unwrap_or_default();
+    let unit = Unit::of(&metric);
+    let (min, max) = (unit::text(&metric, extremes.min), unit::text(&metric, extremes.max));
+    let banded = lowest != values || highest != values;
+    let data = Signal::derive(move || {
+        let mut series = vec![(metric.clone(), values.clone())];
+        if banded {
+            let texts = texts();
+            series.push((texts.lowest().to_owned(), lowest.clone()));
+            series.push((texts.highest().to_owned(), highest.clone()));
+        }
+        LineData { times: mean.times.clone(), series, banded, unit }
+    });
+    let least = move || texts().least(&min, &locale.short(extremes.min_at));
+    let greatest = move || texts().greatest(&max, &locale.short(extremes.max_at));
     view! {
         <p class="extremes small faint">
             <span title=locale.exact(extremes.min_at)>{least}</span>

@@ -159,7 +159,7 @@ fn Latest(latest: Vec<LatestValue>) -> AnyView {
     let tiles = latest
         .into_iter()
         .map(|LatestValue { metric, value, ts }| {
-            let name = metric.clone();
+            let (name, shown) = (metric.clone(), domain::unit::text(&metric, value));
             // A click puts the metric's chart first.
             let link = move || {
                 let (from, to) =
@@ -169,7 +169,7 @@ fn Latest(latest: Vec<LatestValue>) -> AnyView {
             view! {
                 <a href=link title=move || locale.exact(ts)>
                     <span class="m clip">{metric}</span>
-                    <span class="v">{locale.number(value)}</span>
+                    <span class="v">{shown}</span>
                     <span class="t">{move || locale.relative(ts)}</span>
                 </a>
             }

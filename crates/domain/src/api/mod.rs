@@ -1,6 +1,7 @@
 //! What services hand to the web and to REST: plain shapes, the same on the wire and in the browser.
 
 mod account;
+mod dead_letters;
 mod events;
 mod live;
 mod metrics;
@@ -8,8 +9,13 @@ mod overview;
 mod problem;
 mod sources;
 mod tokens;
+mod trust;
 
 pub use account::{Me, ProfileInput, SessionInfo, TenantInfo, TenantInput, Theme, UserProfile};
+pub use dead_letters::{
+    DeadLetter, DeadLetterDetail, LetterBytes, LetterCodeCount, LetterEdit, LetterFailure, LetterForm,
+    LetterPreview, LetterQuery, LetterReport, LetterSelection, LetterState, NotReplayable,
+};
 pub use events::{
     EventFilter, Facet, FacetValue, FieldInfo, Histogram, HistogramSeries, Order, OutsideWindow,
     SearchResult, Surroundings,
@@ -20,6 +26,7 @@ pub use overview::Overview;
 pub use problem::{FieldProblem, Problem};
 pub use sources::{ImportReport, SourceCounts, SourceInput, SourceListRequest, SourceState, SourceSummary};
 pub use tokens::{NewToken, TokenInfo, TokenInput, TokenKind};
+pub use trust::{AddressRuleInfo, AuthorityInfo, RevokedCertificateInfo};
 
 use serde::{Deserialize, Serialize};
 

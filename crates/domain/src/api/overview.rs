@@ -30,6 +30,9 @@ pub struct Overview {
     pub top_sources: Vec<SourceSummary>,
     /// Latest warnings and worse.
     pub notable: Vec<Event>,
+    /// Records of the last day that named more new sources than a day may have, and are kept under their token's.
+    #[serde(default)]
+    pub unplaced: u64,
     /// Latest arrival of all.
     pub last_event: Option<Timestamp>,
 }

@@ -75,7 +75,16 @@ pub enum Action {
 }
 
 impl Action {
-    /// Reads the name that settings have for it: `mask`, `hash`, `drop`.
+    /// The name that settings have for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Mask => "mask",
+            Self::Hash => "hash",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// Reads [`Action::code`]: `mask`, `hash`, `drop`.
     pub fn parse(code: &str) -> Option<Self> {
         match code {
             "mask" => Some(Self::Mask),
@@ -138,6 +147,11 @@ impl std::fmt::Debug for Rules {
 pub struct Counts([u32; Kind::ALL.len()]);
 
 impl Counts {
+    /// Whether there is more of any kind than in `other`.
+    pub fn more_than(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).any(|(own, other)| *own > other)
+    }
+
     /// Adds others.
     pub fn add(&mut self, more: Self) {
         self.0.iter_mut().zip(more.0).for_each(|(count, more)| *count = count.saturating_add(more));
@@ -201,10 +215,10 @@ impl Rules {
     }
 
     /// Whether a frame without escapes in which nothing is found has nothing in its texts and numbers either, so that
-    /// one look is enough. Not so for cards, which may be numbers with a protocol's letter behind them (`4111…i`), and
-    /// for patterns.
+    /// one look is enough. Not so for phones and cards, which may be numbers with a protocol's letter behind them
+    /// (`4111…i`), and for patterns.
     pub fn frames_tell(&self) -> bool {
-        !self.rules.iter().any(|rule| matches!(rule.kind, Kind::Card | Kind::Pattern))
+        !self.rules.iter().any(|rule| matches!(rule.kind, Kind::Phone | Kind::Card | Kind::Pattern))
     }
 
     /// Whether what is looked for may be a number: all digits.

@@ -25,6 +25,7 @@ enum Needs {
     SendEvents,
     WriteSources,
     IngestTokens,
+    ResolveDeadLetters,
     ApiTokens,
     TenantSettings,
     OwnAccount,
@@ -51,7 +52,7 @@ impl Needs {
         match self {
             Self::ReadEvents | Self::ReadSources => ".xxxx.xxxx",
             Self::SendEvents => "..xxxx.xxx",
-            Self::WriteSources | Self::IngestTokens => "..xxx..xxx",
+            Self::WriteSources | Self::IngestTokens | Self::ResolveDeadLetters => "..xxx..xxx",
             Self::ApiTokens | Self::TenantSettings => "...xx...xx",
             Self::OwnAccount => ".xxxx.....",
             Self::Platform => "....x....x",
@@ -77,6 +78,10 @@ fn token(kind: TokenKind) -> TokenInput {
     TokenInput { kind, name: "t".to_owned(), source: None, role: None, expires_at: None }
 }
 
+fn no_tenant() -> domain::TenantId {
+    domain::TenantId::new("t_nobody").unwrap()
+}
+
 fn user() -> NewUser {
     NewUser {
         email: "no e-mail".to_owned(),
@@ -86,6 +91,10 @@ fn user() -> NewUser {
         role: Role::Viewer,
         operator: false,
     }
+}
+
+fn all_letters() -> LetterSelection {
+    LetterSelection { filter: Some(LetterQuery::default()), ..LetterSelection::default() }
 }
 
 fn metric() -> MetricQuery {
@@ -113,6 +122,7 @@ fn table() -> Vec<(&'static str, Needs, Case)> {
         case!("complete_values", ReadEvents, |s, c| s.complete_values(c, "site", "a", all_time().range).await),
         case!("event", ReadEvents, |s, c| s.event(c, event_id()).await),
         case!("surroundings", ReadEvents, |s, c| s.surroundings(c, event_id(), Duration::from_secs(9), 5).await),
+        case!("nearest", ReadEvents, |s, c| s.nearest(c, all_time()).await),
         case!("export", ReadEvents, |s, c| s.export(c, all_time(), Order::Asc).next().await.unwrap_or(Ok(dummy()))),
         case!("metrics", ReadEvents, |s, c| s.metrics(c, metric()).await),
         case!("overview", ReadEvents, |s, c| s.overview(c).await),
@@ -135,7 +145,18 @@ fn table() -> Vec<(&'static str, Needs, Case)> {
         case!("revoke_token", IngestTokens, |s, c| s.revoke_token(c, "999999").await),
         case!("remove_ended_token", IngestTokens, |s, c| s.remove_ended_token(c, "999999").await),
         case!("refusals", IngestTokens, |s, c| s.refusals(c).await),
+        case!("dead_letters", ReadEvents, |s, c| s.dead_letters(c, LetterQuery::default(), None, 10).await),
+        case!("dead_letter_codes", ReadEvents, |s, c| s.dead_letter_codes(c).await),
+        case!("dead_letter", ReadEvents, |s, c| s.dead_letter(c, event_id()).await),
+        case!("edit_dead_letter", ResolveDeadLetters, |s, c| s.edit_dead_letter(c, event_id(), LetterEdit::default()).await),
+        case!("replay_dead_letter", ResolveDeadLetters, |s, c| s.replay_dead_letter(c, event_id()).await),
+        case!("replay_dead_letters", ResolveDeadLetters, |s, c| s.replay_dead_letters(c, all_letters()).await),
+        case!("discard_dead_letter", ResolveDeadLetters, |s, c| s.discard_dead_letter(c, event_id()).await),
+        case!("discard_dead_letters", ResolveDeadLetters, |s, c| s.discard_dead_letters(c, all_letters()).await),
+        case!("reopen_dead_letter", ResolveDeadLetters, |s, c| s.reopen_dead_letter(c, event_id()).await),
         case!("masking", TenantSettings, |s, c| s.masking(c).await),
+        case!("change_masking", TenantSettings, |s, c| s.change_masking(c, None, None).await),
+        case!("try_masking", TenantSettings, |s, c| s.try_masking(c, domain::masking::Rules::standard().remove(0), "x").await),
         case!("set_masking", TenantSettings, |s, c| s.set_masking(c, vec![]).await),
         case!("set_installation_masking", Platform, |s, c| s.set_installation_masking(c, vec![]).await),
         case!("update_tenant", TenantSettings, |s, c| s.update_tenant(c, settings()).await),
@@ -147,6 +168,15 @@ fn table() -> Vec<(&'static str, Needs, Case)> {
         case!("create_tenant", Platform, |s, c| s.create_tenant(c, NewTenant::named("-", "x")).await),
         case!("list_tenants", Platform, |s, c| s.list_tenants(c).await),
         case!("find_tenant", Platform, |s, c| s.find_tenant(c, "default").await),
+        case!("add_authority", Platform, |s, c| s.add_authority(c, &no_tenant(), "no certificate").await),
+        case!("authorities", Platform, |s, c| s.authorities(c).await),
+        case!("remove_authority", Platform, |s, c| s.remove_authority(c, "none").await),
+        case!("revoke_certificate", Platform, |s, c| s.revoke_certificate(c, &no_tenant(), "none").await),
+        case!("revoked_certificates", Platform, |s, c| s.revoked_certificates(c).await),
+        case!("restore_certificate", Platform, |s, c| s.restore_certificate(c, "none").await),
+        case!("create_address_rule", Platform, |s, c| s.create_address_rule(c, &no_tenant(), "10.0.0.0/8", None).await),
+        case!("address_rules", Platform, |s, c| s.address_rules(c).await),
+        case!("delete_address_rule", Platform, |s, c| s.delete_address_rule(c, "0").await),
         case!("create_user", Platform, |s, c| s.create_user(c, user()).await),
         case!("list_users", Platform, |s, c| s.list_users(c).await),
         case!("set_user_password", Platform, |s, c| s.set_user_password(c, "nobody@example.com", PASSWORD).await),

@@ -81,6 +81,9 @@ async fn arrivals_outside_the_window_are_told() {
     assert_eq!((total, outside.count), (0, 1));
     assert!(outside.range.contains(ago(86_400 * 30 - 1)) || outside.range.nanos() >= 1);
     assert_eq!(search("nothing").await, (0, None));
+    // Half a minute before the window it has only come late.
+    fixture.store(&fixture.tenant, &[log("late bearing", 930, Level::Info)]).await;
+    assert_eq!(search("late").await, (0, None));
 }
 
 #[tokio::test]
@@ -295,4 +298,33 @@ async fn the_first_screen() {
     fixture.services.status().record_freshness(&fixture.tenant, 5, Duration::from_millis(80));
     let overview = fixture.services.overview(&ctx).await.unwrap();
     assert!(overview.freshness_p99_ms.is_some_and(|ms| (80.0..100.0).contains(&ms)));
+}
+
+#[tokio::test]
+async fn the_nearest_day_with_a_match_is_found() {
+    let fixture = Fixture::new().await;
+    let old = Timestamp::parse("2013-12-16T08:25:00Z").unwrap();
+    let lines = [
+        Sample { message: Some("bearing cold"), ts: old, ..Sample::default() },
+        log("bearing hot", 86_400 * 40, Level::Info),
+        log("bearing hot", 86_400 * 400, Level::Info),
+    ];
+    fixture.store(&fixture.tenant, &lines).await;
+    let ctx = fixture.local();
+    let check = async |q: &str, from_ago: i64, to_ago: i64, expect: Option<Timestamp>| {
+        let found = fixture.services.nearest(&ctx, filter(q, from_ago, to_ago)).await.unwrap();
+        assert_eq!(found.is_some(), expect.is_some(), "{q}");
+        if let (Some(day), Some(at)) = (found, expect) {
+            assert!(day.contains(at) && day.nanos() == 86_400_000_000_000, "{q}: {day:?} has {at}");
+        }
+    };
+    let day = 86_400;
+    check("bearing", 3_600, 0, Some(ago(40 * day))).await;
+    check("bearing", 100 * day, 90 * day, Some(ago(40 * day))).await;
+    check("bearing", 395 * day, 390 * day, Some(ago(400 * day))).await;
+    check("cold", 3_600, 0, Some(old)).await;
+    check("nothing", 3_600, 0, None).await;
+    // The tenant's day: 17:25 in Seoul.
+    let found = fixture.services.nearest(&ctx, filter("cold", 3_600, 0)).await.unwrap().unwrap();
+    assert_eq!(found.from, Timestamp::parse("2013-12-16T00:00:00+09:00").unwrap());
 }

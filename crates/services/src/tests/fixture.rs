@@ -21,6 +21,7 @@ pub(crate) struct Fixture {
     pub(crate) services: Services,
     pub(crate) sql: Arc<SqlDatabase>,
     pub(crate) tenant: TenantId,
+    pub(crate) broker: Arc<MemoryBroker>,
     index: Arc<TantivyIndex>,
     offset: std::sync::atomic::AtomicU64,
     _dir: tempfile::TempDir,
@@ -59,11 +60,13 @@ impl Fixture {
             password_params: PasswordParams::cheap(),
         };
         configure(&mut config);
-        let stores = Stores { sql: sql.clone(), index: index.clone(), broker: MemoryBroker::new(1) };
+        let broker = MemoryBroker::new(1);
+        let stores = Stores { sql: sql.clone(), index: index.clone(), broker: broker.clone() };
         Self {
             services: Services::new(stores, config),
             sql,
             tenant: TenantId::new("t_none").unwrap(),
+            broker,
             index,
             offset: Default::default(),
             _dir: dir,

@@ -50,6 +50,35 @@ async fn a_tenants_own_rules_stand_in_place_of_the_installations() {
 }
 
 #[tokio::test]
+async fn rules_are_changed_one_by_one_and_tried() {
+    let fixture = Fixture::new().await;
+    let ctx = fixture.local();
+    let services = &fixture.services;
+    let (phone, email) = (rule(Kind::Phone, Action::Mask), rule(Kind::Email, Action::Drop));
+    let standard = Rules::standard().remove(0);
+    let text = "900101-1234567 010-1234-5678";
+    assert_eq!(
+        services.try_masking(&ctx, phone.clone(), text).await.unwrap(),
+        "900101-******* ***-****-5678"
+    );
+    assert_eq!(
+        masked(&fixture, &ctx, text).await,
+        "900101-******* 010-1234-5678",
+        "nothing is set by a trial"
+    );
+    services.change_masking(&ctx, None, Some(phone.clone())).await.unwrap();
+    assert_eq!(services.masking(&ctx).await.unwrap(), [standard.clone(), phone.clone()]);
+    services.change_masking(&ctx, Some(standard.clone()), Some(email.clone())).await.unwrap();
+    services.change_masking(&ctx, Some(phone.clone()), None).await.unwrap();
+    assert_eq!(services.masking(&ctx).await.unwrap(), [email]);
+    let gone = services.change_masking(&ctx, Some(phone), None).await;
+    assert!(matches!(gone, Err(ServiceError::NotFound { what: "rule" })), "{gone:?}");
+    let wrong = rule(Kind::Pattern, Action::Mask);
+    assert_eq!(wrong_fields(services.try_masking(&ctx, wrong.clone(), text).await), ["rule"]);
+    assert_eq!(wrong_fields(services.change_masking(&ctx, None, Some(wrong)).await), ["rules"]);
+}
+
+#[tokio::test]
 async fn rules_that_cannot_be_followed_are_refused() {
     let fixture = Fixture::new().await;
     let owner = fixture.person("kim@example.com", Role::Owner).await;

@@ -54,6 +54,8 @@ pub async fn run(setup: &dyn Setup) {
     fetches_big_records(&*setup.fresh().await).await;
     wakes_a_waiting_fetch(&*setup.fresh().await).await;
     ends_an_idle_fetch(&*setup.fresh().await).await;
+    scans_beside_a_reader(&*setup.fresh().await).await;
+    scans_what_was_appended_just_now(&*setup.fresh().await).await;
     keeps_each_appender_in_order(&*setup.fresh().await).await;
     tells_where_groups_stand(&*setup.fresh().await).await;
     counts_stored_bytes(&*setup.fresh().await).await;
@@ -264,6 +266,57 @@ async fn ends_an_idle_fetch(broker: &dyn Broker) {
     assert!(started.elapsed() >= wait, "it waited for a first record");
 }
 
+/// Two that read one partition at different offsets, turn by turn, one of them by scans. A reader that each scan sent
+/// elsewhere would not be through in time.
+async fn scans_beside_a_reader(broker: &dyn Broker) {
+    const RECORDS: u64 = 2_000;
+    broker.append(Topic::Events, numbered("pump-1", 0..RECORDS)).await.unwrap();
+    let partition = partition_of(broker, "pump-1");
+    let (mut fetched, mut scanned) = (0, 0);
+    let started = Instant::now();
+    while fetched < RECORDS {
+        assert!(started.elapsed() < DEADLINE, "the two hinder each other: {fetched} read, {scanned} scanned");
+        let read = broker.fetch(Topic::Events, partition, fetched, 40, DEADLINE).await.unwrap();
+        for record in &read.records {
+            assert_eq!(
+                (record.offset, number(record)),
+                (fetched, fetched),
+                "the reader goes on where it was"
+            );
+            fetched += 1;
+        }
+        let read = broker.scan(Topic::Events, partition, scanned, 30).await.unwrap();
+        assert!(!read.records.is_empty(), "something stands from {scanned} to {}", read.end);
+        assert_eq!(read.end, RECORDS);
+        for record in &read.records {
+            assert_eq!((record.offset, number(record)), (scanned, scanned));
+            scanned += 1;
+        }
+        // From its beginning again: the reader is never where the scan is.
+        scanned = if scanned >= RECORDS { 0 } else { scanned };
+    }
+    let beyond = broker.scan(Topic::Events, partition, RECORDS, MIB).await.unwrap();
+    assert!(beyond.records.is_empty() && beyond.end == RECORDS, "{beyond:?}");
+}
+
+async fn scans_what_was_appended_just_now(broker: &dyn Broker) {
+    let partition = partition_of(broker, "pump-1");
+    let ends = async |expect: u64| {
+        let ends = broker.ends(Topic::Events).await.unwrap();
+        assert_eq!(ends.len(), broker.partitions(Topic::Events) as usize);
+        assert_eq!(ends[partition as usize], expect);
+        assert_eq!(ends.iter().sum::<u64>(), expect, "the other partitions are empty");
+    };
+    ends(0).await;
+    for round in 0..3 {
+        broker.append(Topic::Events, numbered("pump-1", round..round + 1)).await.unwrap();
+        ends(round + 1).await;
+        let scan = broker.scan(Topic::Events, partition, 0, MIB).await.unwrap();
+        assert_eq!(scan.records.iter().map(number).collect::<Vec<_>>(), (0..=round).collect::<Vec<_>>());
+        assert_eq!(scan.end, round + 1, "no end of a moment ago");
+    }
+}
+
 async fn keeps_each_appender_in_order(broker: &dyn Broker) {
     let appender = |source: String| async move {
         // All calls are made before the first is awaited: order is that of the calls.
@@ -352,6 +405,8 @@ async fn keeps_what_a_group_needs(broker: &dyn Broker) {
         matches!(gone, Err(BrokerError::OutOfRange { asked: 0, earliest: 6 })),
         "a removed offset is refused: {gone:?}"
     );
+    let gone = broker.scan(Topic::Events, partition, 0, MIB).await;
+    assert!(matches!(gone, Err(BrokerError::OutOfRange { asked: 0, earliest: 6 })), "{gone:?}");
 
     broker.append(Topic::Events, numbered("pump-1", 6..8)).await.unwrap();
     let seen = drain(broker, Topic::Events, partition, 6).await;
@@ -412,6 +467,8 @@ async fn refuses_when_closed(broker: &dyn Broker) {
     assert!(matches!(append, Err(BrokerError::Closed)), "{append:?}");
     let fetch = broker.fetch(Topic::Events, partition, 0, MIB, NO_WAIT).await;
     assert!(matches!(fetch, Err(BrokerError::Closed)), "{fetch:?}");
+    let scan = broker.scan(Topic::Events, partition, 0, MIB).await;
+    assert!(matches!(scan, Err(BrokerError::Closed)), "{scan:?}");
     let commit = broker.commit("processor", Topic::Events, partition, 1).await;
     assert!(matches!(commit, Err(BrokerError::Closed)), "{commit:?}");
     broker.close().await.expect("closing twice is no error");

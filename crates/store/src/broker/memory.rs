@@ -5,7 +5,8 @@ use domain::Timestamp;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
@@ -32,11 +33,14 @@ pub enum AppendFault {
 
 /// The in-memory broker. Everything is gone with the value.
 pub struct MemoryBroker {
+    this: Weak<Self>,
     partitions: u32,
     retention_age: Duration,
     state: Mutex<State>,
     arrived: Notify,
     held: watch::Sender<bool>,
+    hanging: watch::Sender<bool>,
+    hang: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -80,12 +84,15 @@ impl Log {
 impl MemoryBroker {
     /// An empty one, with `partitions` for each topic and a retention of seven days, of dead letters thirty.
     pub fn new(partitions: u32) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             partitions: partitions.max(1),
             retention_age: Duration::from_secs(7 * 24 * 3600),
             state: Mutex::default(),
             arrived: Notify::new(),
             held: watch::Sender::new(false),
+            hanging: watch::Sender::new(false),
+            hang: AtomicUsize::new(0),
         })
     }
 
@@ -109,6 +116,21 @@ impl MemoryBroker {
         self.held.send_replace(false);
     }
 
+    /// From now on appends hang: their records are stored, each append's by its own future, after [`Self::end_hanging`].
+    pub fn hang_appends(&self) {
+        self.hanging.send_replace(true);
+    }
+
+    /// Stores and resolves the appends that hang.
+    pub fn end_hanging(&self) {
+        self.hanging.send_replace(false);
+    }
+
+    /// How many appends have hung so far.
+    pub fn hung(&self) -> usize {
+        self.hang.load(Ordering::Acquire)
+    }
+
     /// Beyond this many bytes, appends answer [`BrokerError::Busy`]; `None` is no limit.
     pub fn limit_bytes(&self, limit: Option<u64>) {
         self.state.lock().limit_bytes = limit;
@@ -121,6 +143,16 @@ impl MemoryBroker {
             .filter_map(|partition| state.logs.get(&(topic, partition)))
             .flat_map(|log| log.kept.iter().map(|kept| kept.record.clone()))
             .collect()
+    }
+
+    fn hang(&self, topic: Topic, records: Vec<NewRecord>) -> Append {
+        self.hang.fetch_add(1, Ordering::AcqRel);
+        let (broker, mut hanging) = (self.this.clone(), self.hanging.subscribe());
+        async move {
+            let _ = hanging.wait_for(|hanging| !hanging).await;
+            broker.upgrade().ok_or(BrokerError::Closed)?.store(topic, records)
+        }
+        .boxed()
     }
 
     fn store(&self, topic: Topic, mut records: Vec<NewRecord>) -> Result<(), BrokerError> {
@@ -211,6 +243,9 @@ impl Broker for MemoryBroker {
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Append {
+        if *self.hanging.borrow() {
+            return self.hang(topic, records);
+        }
         let outcome = self.store(topic, records);
         let mut held = self.held.subscribe();
         async move {
@@ -388,6 +423,18 @@ mod tests {
         assert_eq!(broker.records(Topic::Events).len(), 1);
         broker.release_acks();
         append.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn appends_hang_and_are_stored_later() {
+        let broker = MemoryBroker::new(1);
+        broker.hang_appends();
+        let mut append = broker.append(Topic::Events, numbered("pump-1", 0..2));
+        assert!((&mut append).now_or_never().is_none());
+        assert_eq!((broker.records(Topic::Events).len(), broker.hung()), (0, 1));
+        broker.end_hanging();
+        append.await.unwrap();
+        assert_eq!(broker.records(Topic::Events).len(), 2);
     }
 
     #[tokio::test]

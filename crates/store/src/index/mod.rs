@@ -274,6 +274,11 @@ pub trait EventIndex: Send + Sync + 'static {
 
     /// Commits and stops.
     async fn close(&self) -> Result<(), IndexError>;
+
+    /// How its files are taken for a backup, where it has files of its own.
+    fn snapshots(&self) -> Option<&dyn crate::backup::IndexSnapshot> {
+        None
+    }
 }
 
 /// The level row of [`LevelCounts`].

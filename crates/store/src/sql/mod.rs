@@ -5,16 +5,22 @@
 pub mod accounts;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod dead_letters;
 pub mod pipeline;
+pub mod quotas;
 pub mod sessions;
 pub mod sources;
 pub mod tokens;
+pub mod trust;
 
 pub use accounts::{Accounts, MembershipRow, TenantRow, UserRow};
+pub use dead_letters::{DeadLetters, Letter, LetterBatch, LetterFilter, LetterRow};
 pub use pipeline::{Flush, MetricPoint, Pipeline, Rollup, SourceDelta, StreamPosition};
+pub use quotas::{QuotaBook, QuotaLease, QuotaUse, Quotas};
 pub use sessions::{SessionRow, Sessions};
 pub use sources::{SourceRow, Sources};
 pub use tokens::{TokenRow, Tokens};
+pub use trust::{Added, AddressRuleRow, AuthorityRow, RevokedCertificateRow, Trust};
 
 /// Why the store could not.
 #[derive(Debug, thiserror::Error)]
@@ -44,5 +50,5 @@ pub enum SqlError {
 pub type SqlResult<T> = Result<T, SqlError>;
 
 /// Everything the SQL store does.
-pub trait SqlStore: Accounts + Sessions + Tokens + Sources + Pipeline {}
-impl<T: Accounts + Sessions + Tokens + Sources + Pipeline> SqlStore for T {}
+pub trait SqlStore: Accounts + Sessions + Tokens + Sources + Pipeline + Trust + DeadLetters + Quotas {}
+impl<T: Accounts + Sessions + Tokens + Sources + Pipeline + Trust + DeadLetters + Quotas> SqlStore for T {}

@@ -126,6 +126,8 @@ pub trait Pipeline: Send + Sync + 'static {
     async fn flush(&self, topic: &str, flush: &Flush) -> SqlResult<Flushed>;
     /// The highest sequence stored of a stream; 0 where it is unknown.
     async fn stream_position(&self, tenant: &TenantId, source: &SourceKey, stream: &str) -> SqlResult<u64>;
+    /// The highest sequence stored of a tenant's stream over all its sources; 0 where it is unknown.
+    async fn stream_highest(&self, tenant: &TenantId, stream: &str) -> SqlResult<u64>;
     /// Which of these client-given ids were seen before.
     async fn known_ids(
         &self,
@@ -141,4 +143,9 @@ pub trait Pipeline: Send + Sync + 'static {
         arrivals_before: Timestamp,
         ids_before: Timestamp,
     ) -> SqlResult<u64>;
+
+    /// How its file is taken for a backup, where it has a file of its own.
+    fn snapshots(&self) -> Option<&dyn crate::backup::SqlSnapshot> {
+        None
+    }
 }

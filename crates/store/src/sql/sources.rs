@@ -56,6 +56,8 @@ pub struct SourceFilter {
     pub skip: u64,
     /// At most this many.
     pub limit: u32,
+    /// They are not counted: the total is that of the page.
+    pub uncounted: bool,
 }
 
 /// Sources, arrivals per minute, latest values, rollups: the reading side. Arrivals, inflow and rollups may be heavy: a
@@ -72,6 +74,13 @@ pub trait Sources: Send + Sync + 'static {
     async fn source(&self, tenant: &TenantId, key: &SourceKey) -> SqlResult<Option<SourceRow>>;
     /// A page, and how many there are in all.
     async fn sources(&self, tenant: &TenantId, filter: &SourceFilter) -> SqlResult<(Vec<SourceRow>, u64)>;
+    /// The keys after one, in their order, of every source the tenant ever had.
+    async fn source_keys(
+        &self,
+        tenant: &TenantId,
+        after: Option<&SourceKey>,
+        limit: u32,
+    ) -> SqlResult<Vec<SourceKey>>;
     /// How many are (online, offline, unseen) at an instant, each by its own interval.
     async fn source_counts(&self, tenant: &TenantId, now: Timestamp) -> SqlResult<(u64, u64, u64)>;
     /// Arrivals a minute in a window of `received_at`: (source, minute, events). Of one source, or of all.

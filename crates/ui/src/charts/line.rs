@@ -4,7 +4,7 @@
 use crate::browser;
 use crate::texts::{T, t, texts};
 use crate::use_locale;
-use domain::{TimeRange, Timestamp};
+use domain::{TimeRange, Timestamp, Unit};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
@@ -15,6 +15,22 @@ pub struct LineData {
     pub times: Vec<Timestamp>,
     /// Name and a value per step; `None` is a gap.
     pub series: Vec<(String, Vec<Option<f64>>)>,
+    /// The last two series are the least and the greatest of each step, drawn as the band between them.
+    pub banded: bool,
+    /// What the values are in.
+    pub unit: Option<Unit>,
+}
+
+impl LineData {
+    /// Those drawn as lines.
+    fn lines(&self) -> &[(String, Vec<Option<f64>>)] {
+        let band = if self.banded { 2 } else { 0 };
+        &self.series[..self.series.len().saturating_sub(band)]
+    }
+
+    fn text(&self, value: f64) -> String {
+        self.unit.map_or_else(|| domain::format::number(value), |unit| unit.text(value))
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -24,6 +40,8 @@ struct Shim<'a> {
     zone: String,
     lang: &'static str,
     height: u32,
+    band: bool,
+    unit: Option<&'static [(f64, &'static str)]>,
 }
 
 #[derive(serde::Serialize)]
@@ -68,6 +86,8 @@ pub fn LineChart(
                 zone: locale.zone_name(),
                 lang: locale.lang.get().tag(),
                 height: HEIGHT,
+                band: d.banded,
+                unit: d.unit.map(|unit| unit.steps),
             };
             serde_json::to_string(&shim).unwrap_or_default()
         });
@@ -96,7 +116,7 @@ pub fn LineChart(
     view! {
         <div class="line-chart" role="img" aria-label=move || label.get()>
             <svg hidden=move || drawn.get() viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
-                {move || data.with(|d| d.series.iter().map(|(_, values)| fallback(values)).collect_view())}
+                {move || data.with(|d| d.lines().iter().map(|(_, values)| fallback(values)).collect_view())}
             </svg>
             <div class="u-host" node_ref=host hidden=move || !drawn.get()></div>
         </div>
@@ -151,7 +171,7 @@ fn table(data: Signal<LineData>) -> impl IntoView {
                     let cells = d
                         .series
                         .iter()
-                        .map(|(_, v)| view! { <td class="num">{v.get(i).copied().flatten().map(|v| locale.number(v))}</td> })
+                        .map(|(_, v)| view! { <td class="num">{v.get(i).copied().flatten().map(|v| d.text(v))}</td> })
                         .collect_view();
                     view! {
                         <tr>

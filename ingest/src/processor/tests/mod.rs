@@ -2,7 +2,9 @@
 
 mod cost;
 pub(crate) mod fixture;
+mod letters;
 mod recovery;
+mod resend;
 mod shares;
 mod whole;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::Protocol;
-use crate::record::RecordError;
+use crate::record::{NameBudget, RecordError};
 use domain::masking::Rules;
 use serde_json::{Value, json};
 
@@ -21,8 +21,11 @@ pub fn writer_by(rules: Arc<Rules>, limits: Limits, bound: Option<&str>) -> Reco
         fallback: SourceKey::new("peer").unwrap(),
         protocol: "test".into(),
     };
-    let names = Arc::new(NameBudget::new(limits.names_per_day));
-    RecordWriter::new(limits, Zone::named("Asia/Seoul").unwrap(), rules, home, names)
+    let budgets = Budgets {
+        names: Arc::new(NameBudget::new(limits.names_per_day)),
+        sources: Arc::new(SourceBudget::new(limits.sources_per_day)),
+    };
+    RecordWriter::new(limits, Zone::named("Asia/Seoul").unwrap(), rules, home, budgets)
 }
 
 /// The event a frame becomes, arrived on 2026-11-22T04:00:00Z, checked for what every event has.

@@ -55,6 +55,9 @@ impl Link {
     /// Asks again who the token's holder is: it may have expired, or the tenant's settings may have changed.
     async fn recheck(&mut self) {
         self.recheck_at = Instant::now() + self.port.config.recheck;
+        if self.warrant.is_some() {
+            return self.recheck_warrant().await;
+        }
         let access = &self.port.intake.access;
         let Some(secret) = self.session.secret().cloned() else {
             // Who needed no credential stays; the tenant's settings hold for it as well.
@@ -77,6 +80,29 @@ impl Link {
                 self.close_refused(code, None).await;
             }
         }
+    }
+
+    /// Asks again who it is by what stands in for a credential.
+    pub(super) async fn recheck_warrant(&mut self) {
+        let Some(warrant) = self.warrant.clone() else { return };
+        let known = self.session.identity();
+        let refused = match warrant.identify(&self.port, self.session.peer()).await {
+            Ok(found) if found.tenant.key == known.tenant.key && found.source == known.source => {
+                return self.session.refresh(found);
+            }
+            // Not known just now: what was known holds on.
+            Err(RefusalCode::Unavailable) => return,
+            Ok(_) => warrant.changed(),
+            Err(code) => code,
+        };
+        self.discard(Drop::Refused);
+        self.close_refused(refused, None).await;
+    }
+
+    /// Another connection has the stream: what is not handed over yet is its own to send.
+    pub(super) fn end_superseded(&mut self) {
+        self.discard(Drop::Refused);
+        self.close(Some(("superseded", "Another connection took this stream.".to_owned(), None)));
     }
 
     pub(super) fn close(&mut self, error: Option<LastError>) {

@@ -37,6 +37,7 @@ impl Link {
             let code = RefusalCode::IdentityChanged.code();
             note_refusal(&self.port, peer, self.session.protocol().name(), code, secret.as_deref()).await;
         }
+        self.port.intake.note_unplaced(&mut self.session);
         let moved = match self.session.protocol() {
             // Compressed bytes leave the buffer before a record is whole.
             Protocol::Lumberjack => self.records() != read,

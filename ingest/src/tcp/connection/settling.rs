@@ -4,7 +4,7 @@ use super::Link;
 use crate::access::RefusalCode;
 use crate::facts::{self, Drop};
 use crate::protocol::Protocol;
-use crate::tcp::append::{Receipt, append};
+use crate::tcp::append::{Receipt, append, append_to_stream};
 use domain::Lang;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,23 @@ impl Link {
         if self.session.pending.is_empty() || self.appends.len() >= self.most_appends() {
             return;
         }
+        let handed = match &self.hold {
+            None => None,
+            Some(hold) => match hold.hand_over(self.session.pending.last_seq) {
+                Some(handed) => Some(handed),
+                None => return self.end_superseded(),
+            },
+        };
         let pending = self.session.take_pending();
         self.under_way += pending.lines;
         let share = self.pending_share.take();
         let token = self.session.identity().token;
         let broker = Arc::clone(&self.port.intake.broker);
         let retry = !self.session.protocol().acknowledged();
-        self.appends.push_back(append(broker, pending, token, share, retry));
+        self.appends.push_back(match handed {
+            Some(handed) => append_to_stream(&broker, pending, token, share, handed),
+            None => append(broker, pending, token, share, retry),
+        });
     }
 
     pub(super) fn settle(&mut self, receipt: Receipt) {
@@ -40,9 +50,6 @@ impl Link {
                 }
                 if protocol == Protocol::Qgx {
                     self.replies.ack(receipt.last_seq);
-                }
-                if let Some(hold) = &self.hold {
-                    hold.durable(receipt.last_seq);
                 }
             }
             Err(error) => {

@@ -42,9 +42,9 @@ impl Door<'_> {
     }
 
     async fn converse(&mut self, protocol: Protocol, mut dialogue: Dialogue) -> Result<Entered, NoEntry> {
-        let found = match self.known {
-            Some(_) => None,
-            None => Some(self.first_found(protocol, &mut dialogue).await?),
+        let found = match self.has_shown() {
+            true => None,
+            false => Some(self.first_found(protocol, &mut dialogue).await?),
         };
         let told = told(&dialogue, found.as_ref());
         if let Some(Found::Record(record)) = &found

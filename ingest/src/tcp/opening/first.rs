@@ -13,7 +13,7 @@ impl Door<'_> {
         protocol: Protocol,
         framing: Framing,
     ) -> Result<Entered, NoEntry> {
-        if self.known.is_none()
+        if !self.has_shown()
             && let Some(token) = self.first_token(protocol, framing).await?
         {
             self.identify(&token, protocol.name()).await?;

@@ -27,6 +27,7 @@ impl Door<'_> {
                 Header::Peer(peer, length) => {
                     self.buffer.advance(length);
                     self.behind_proxy = true;
+                    self.own_address = peer.is_some();
                     return self.stand_for(peer.unwrap_or(self.peer));
                 }
                 Header::Partial if !self.ended => self.fill().await?,

@@ -3,7 +3,6 @@
 use super::stamps::Stamps;
 use super::{Counters, input};
 use crate::cli::args::{Protocol, SendArgs};
-use crate::client::Target;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use std::io::Read;
@@ -21,7 +20,7 @@ const ANSWER_MAX: u64 = 4_096;
 
 /// Sends the files as they are.
 pub async fn send(args: &SendArgs, counters: &Arc<Counters>) -> Result<Stamps> {
-    let target = Target { address: args.target.to.clone(), tls_ca: args.target.tls_ca.clone() };
+    let target = args.target.target();
     let (reader, mut writer) = target
         .connect()
         .await

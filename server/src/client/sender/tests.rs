@@ -24,12 +24,13 @@ async fn sending(
 ) -> (TcpListener, tokio::task::JoinHandle<(Result<(), SendError>, Arc<Progress>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = SenderOptions {
-        target: Target { address: listener.local_addr().unwrap().to_string(), tls_ca: None },
+        target: Target { address: listener.local_addr().unwrap().to_string(), ..Target::default() },
         token: Some("qgx_x".to_owned()),
         source: None,
         stream: "s".to_owned(),
         window: 100,
         give_up_after: Some(Duration::from_secs(20)),
+        ..SenderOptions::default()
     };
     let (feed, lines) = mpsc::channel(1);
     telemetry::spawn("test-feed", async move {
@@ -49,7 +50,7 @@ async fn sending(
 async fn what_was_not_acknowledged_is_sent_again() {
     let (listener, sending) = sending(3).await;
     let (mut stream, hello) = greeted(&listener, "OK {\"stream\":\"s\",\"last_seq\":0}\n").await;
-    assert_eq!(hello, "HELLO {\"token\":\"qgx_x\",\"stream\":\"s\"}\n");
+    assert_eq!(hello, "HELLO {\"token\":\"qgx_x\",\"stream\":\"s\",\"acked\":0}\n");
     for n in 1..=3 {
         assert_eq!(line(&mut stream).await, format!("line {n}"));
     }

@@ -105,6 +105,14 @@ async fn a_head_too_large_is_answered_and_not_reset() {
 }
 
 #[tokio::test]
+async fn a_request_has_one_host() {
+    let of = |hosts: &str| format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+    check(of("host: x\r\n").as_bytes(), "HTTP/1.1 200…hello").await;
+    check(of("host: x\r\nhost: evil.example\r\n").as_bytes(), "HTTP/1.1 400…two_hosts").await;
+    check(of("host: x\r\nhost: x\r\n").as_bytes(), "HTTP/1.1 400…two_hosts").await;
+}
+
+#[tokio::test]
 async fn a_client_that_pauses_after_its_last_answer_is_not_reset() {
     let patience = Patience { linger: NEVER, ..limits().patience };
     let (address, _stop) = start(Limits { patience, ..limits() }).await;

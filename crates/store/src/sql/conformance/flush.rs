@@ -61,6 +61,8 @@ pub async fn a_flush_is_read_back(store: Store) -> Outcome {
     assert_eq!(store.stream_position(&acme, &a, "boot-7").await?, 41);
     assert_eq!(store.stream_position(&acme, &a, "Boot-7").await?, 0);
     assert_eq!(store.stream_position(&acme, &source("b"), "boot-7").await?, 0);
+    assert_eq!(store.stream_highest(&acme, "boot-7").await?, 41);
+    assert_eq!(store.stream_highest(&acme, "Boot-7").await?, 0);
     // A second flush of a source that is known is no news.
     let mut more = flush(&[(0, 11)]);
     more.sources.push(arrivals("acme", "a", DAY_ONE.plus_nanos(-SECOND), 2, 1));
@@ -68,6 +70,35 @@ pub async fn a_flush_is_read_back(store: Store) -> Outcome {
     let row = store.source(&acme, &a).await?.ok_or(SqlError::NotFound)?;
     assert_eq!((row.events, row.bytes, row.first_seen), (5, 500, Some(DAY_ONE.plus_nanos(-SECOND))));
     assert_eq!(row.last_seen, Some(DAY_ONE));
+    Ok(())
+}
+
+/// The highest over a stream's sources is of the tenant and the name alone.
+pub async fn a_stream_may_have_several_sources(store: Store) -> Outcome {
+    let of = |of_tenant: &str, of_source: &str, name: &str, sequence| StreamPosition {
+        tenant: tenant(of_tenant),
+        source: source(of_source),
+        stream: name.to_owned(),
+        sequence,
+    };
+    let mut batch = flush(&[(0, 1)]);
+    batch.streams = vec![
+        of("acme", "a", "mixed/1/s", 3),
+        of("acme", "b", "mixed/1/s", 8),
+        of("acme", "c", "mixed/1/s", 5),
+        of("acme", "a", "mixed/1/t", 90),
+        of("other", "a", "mixed/1/s", 70),
+    ];
+    store.flush(TOPIC, &batch).await?;
+    for (of_tenant, name, expect) in [
+        ("acme", "mixed/1/s", 8),
+        ("acme", "mixed/1/t", 90),
+        ("acme", "mixed/1/S", 0),
+        ("other", "mixed/1/s", 70),
+        ("other", "mixed/1/t", 0),
+    ] {
+        assert_eq!(store.stream_highest(&tenant(of_tenant), name).await?, expect, "{of_tenant} {name}");
+    }
     Ok(())
 }
 

@@ -4,18 +4,24 @@
 
 mod access;
 mod accounts;
+mod dead_letters;
 mod expiry;
 mod flush;
 mod names;
+mod quotas;
 mod sources;
+mod trust;
 mod writers;
 
 pub use access::*;
 pub use accounts::*;
+pub use dead_letters::*;
 pub use expiry::*;
 pub use flush::*;
 pub use names::*;
+pub use quotas::*;
 pub use sources::*;
+pub use trust::*;
 pub use writers::*;
 
 use super::{Flush, SourceDelta, SqlStore, TenantRow, UserRow};
@@ -40,13 +46,15 @@ macro_rules! sql_conformance {
             memberships_join_tenants settings_are_overwritten keys_are_case_sensitive
             four_byte_text_comes_back_whole sessions_live_and_end tokens_live_and_end tokens_belong_to_a_tenant
             revocations_are_told sources_are_registered sources_are_filtered sources_count_by_their_own_interval
-            deleted_sources_come_back a_tenant_sees_its_own_only a_flush_is_read_back rollups_merge
+            deleted_sources_come_back a_tenant_sees_its_own_only a_flush_is_read_back a_stream_may_have_several_sources rollups_merge
             latest_values_keep_the_later positions_never_go_back a_flush_again_changes_nothing
             a_flush_half_behind_is_refused given_ids_are_known arrivals_are_added rollups_answer_steps
             extremes_are_exact sums_beyond_doubles_leave_a_gap minutes_become_hours hours_go_by_class the_rest_expires
             readers_see_whole_flushes large_flushes_are_written names_differ_by_any_byte longest_names_fit
             a_writer_that_lost_its_partition_is_refused writers_side_by_side_lose_nothing
-            late_minutes_join_their_hours
+            letters_are_kept_whole letters_again_change_nothing letters_are_filtered letters_are_dealt_with letters_expire
+            late_minutes_join_their_hours authorities_belong_to_one_tenant certificates_are_revoked_and_restored
+            address_rules_of_two_tenants_never_overlap quotas_are_told_to_all days_add_up_side_by_side
         }
     };
     (@cases $fresh:path: $($case:ident)*) => {

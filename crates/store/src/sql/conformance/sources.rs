@@ -87,6 +87,12 @@ pub async fn sources_are_filtered(store: Store) -> Outcome {
     check(all.clone(), &["a", "b", "c", "d"], 4).await?;
     check(SourceFilter { skip: 1, limit: 2, ..all.clone() }, &["b", "c"], 4).await?;
     check(SourceFilter { by_last_seen: true, ..all.clone() }, &["b", "c", "a", "d"], 4).await?;
+    check(SourceFilter { by_last_seen: true, uncounted: true, limit: 3, ..all.clone() }, &["b", "c", "a"], 3)
+        .await?;
+    let keys = store.source_keys(&tenant("acme"), None, 3).await?;
+    assert_eq!(keys, [source("a"), source("b"), source("c")]);
+    assert_eq!(store.source_keys(&tenant("acme"), keys.last(), 3).await?, [source("d")]);
+    assert_eq!(store.source_keys(&tenant("other"), None, 3).await?, []);
     for (search, keys) in
         [("ÄRGER", &["a"][..]), ("0%", &["a"]), ("server_", &["b"]), ("프", &["d"]), ("%", &["a"])]
     {
