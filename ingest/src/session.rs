@@ -295,11 +295,11 @@ impl Session {
                     self.bury_the_rest(rest, &RecordError::Truncated);
                 }
             }
-            Some(Err(Unfinished::Oversized(over))) => {
-                if self.affords(over.beginning.len()) {
-                    self.take_oversized(&over);
-                }
+            Some(Err(Unfinished::Oversized(over))) if self.affords(over.beginning.len()) => {
+                self.take_oversized(&over);
             }
+            // Over the quota: dropped, and counted.
+            Some(Err(Unfinished::Oversized(_))) => {}
         }
     }
 

@@ -8,12 +8,18 @@ const TELEGRAF_VERSION: &str = "v1.39.3";
 
 /// Runs `clients/*.test.mjs` with what is there of rsyslog and Telegraf.
 pub fn run(extent: &Extent) -> anyhow::Result<Tally> {
+    run_with(extent, &[])
+}
+
+/// As [`run`], with more in the environment.
+pub fn run_with(extent: &Extent, more: &[(&'static str, String)]) -> anyhow::Result<Tally> {
     let server = suite::test_server()?;
-    let mut env = vec![
+    let mut env = more.to_vec();
+    env.extend([
         ("QGX_BIN", server.display().to_string()),
         ("QGX_CLIENT_DATA", target_dir().join("client-data").display().to_string()),
         ("QGX_KILLS", if extent.long { "50" } else { "6" }.to_owned()),
-    ];
+    ]);
     if let Some(rsyslogd) = which("rsyslogd") {
         env.push(("QGX_RSYSLOGD", rsyslogd.display().to_string()));
     }

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on the terminal")]
 
 mod browser;
+mod chaos;
 mod clients;
 #[cfg(test)]
 mod deploy;
@@ -13,6 +14,7 @@ mod fuzz;
 mod prerequisites;
 mod process;
 mod services;
+mod split;
 mod steps;
 mod suite;
 #[cfg(test)]
@@ -60,6 +62,8 @@ enum Command {
         #[command(subcommand)]
         command: services::Command,
     },
+    /// Break things on purpose under load, and count what was acknowledged and is missing, or there twice.
+    Chaos(chaos::Args),
     /// Make the pictures of the README anew from the running product.
     Pictures,
 }
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Build => build().map(|path| println!("{}", path.display())),
         Command::Dev { serve } => dev::run(&serve),
         Command::Services { command } => services::run(command),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Pictures => browser::pictures(),
     };
     match outcome {

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As Cargo says when it runs this: with a target folder outside, another clone may have built the program.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     manifest.parent().expect("xtask lies in the root").to_owned()
 }
 

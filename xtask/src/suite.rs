@@ -2,7 +2,7 @@
 
 use crate::process::{Run, cargo, root};
 use crate::steps::spoken;
-use crate::{browser, clients, fuzz, prerequisites, services, tools, web};
+use crate::{browser, chaos, clients, fuzz, prerequisites, services, split, tools, web};
 use anyhow::bail;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ const STEPS: &[Step] = &[
     Step { name: "rust-tests", long_only: false, run: |_| rust_tests(&[]) },
     Step { name: "clients", long_only: false, run: clients::run },
     Step { name: "browser", long_only: false, run: browser::test },
+    Step { name: "split", long_only: false, run: split::run },
+    Step { name: "chaos", long_only: false, run: chaos::test },
     Step { name: "fuzz", long_only: false, run: fuzz::run },
     Step { name: "long-tests", long_only: true, run: |_| rust_tests(&["--", "--ignored"]) },
 ];

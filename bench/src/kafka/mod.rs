@@ -42,7 +42,7 @@ pub struct KafkaArgs {
     #[arg(long, default_value_t = 3.0)]
     millions: f64,
     /// Millions of events before the measurement.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 2.0)]
     warm_up: f64,
     /// Connections.
     #[arg(long, default_value_t = 4)]

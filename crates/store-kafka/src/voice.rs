@@ -76,6 +76,10 @@ impl Voice {
 impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
+            // What it calls experimental is set on purpose: see the crate's front page.
+            _ if facility == "CONFWARN" && message.contains("experimental") => {
+                tracing::debug!(target: "kafka", facility, "{message}");
+            }
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical

@@ -333,7 +333,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_the_database_the_last_share_holds() {
-        let sql = fixture::sql().await;
+        let sql = store_sql::SqlDatabase::connect("sqlite::memory:").await.unwrap();
+        store::sql::Accounts::migrate(&*sql).await.unwrap();
         let mut leases = Leases::new(Arc::new(Tenants::new(Limits::default())), sql.clone(), "a".to_owned());
         let tenant = tenant(1_000, Some(1_000_000));
         let state = leases.tenants.state(&tenant.key);

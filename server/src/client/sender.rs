@@ -84,10 +84,8 @@ struct Window {
     /// Of all lines.
     bytes: usize,
     acked: u64,
-    /// Lines of the stream that the server had before the first connection, still to be passed over in the input.
+    /// Lines that the server has of an earlier run, still to be passed over in the input.
     to_skip: u64,
-    /// The server has accepted a greeting: what it has from now on is of this run.
-    greeted: bool,
     ended: bool,
 }
 
@@ -99,6 +97,15 @@ impl Window {
         self.bytes -= settled.map(|line| line.len()).sum::<usize>();
         self.acked = self.acked.max(sequence);
         progress.acked.store(self.acked, Ordering::Relaxed);
+    }
+
+    /// The server may have more than was sent so far, of an earlier run that it has come to only now: it is passed over in
+    /// the input.
+    fn pass_over(&mut self, last_seq: u64, progress: &Progress) {
+        let accounted_for = self.acked + self.lines.len() as u64;
+        let more = last_seq.saturating_sub(accounted_for);
+        self.to_skip += more;
+        progress.skipped.fetch_add(more, Ordering::Relaxed);
     }
 
     fn finished(&self) -> bool {
@@ -116,14 +123,8 @@ pub async fn run(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), SendError> {
-    let mut window = Window {
-        lines: VecDeque::new(),
-        bytes: 0,
-        acked: options.acked,
-        to_skip: 0,
-        greeted: false,
-        ended: false,
-    };
+    let mut window =
+        Window { lines: VecDeque::new(), bytes: 0, acked: options.acked, to_skip: 0, ended: false };
     let mut backoff = BACKOFF_FIRST;
     let mut heard = Instant::now();
     loop {
@@ -179,11 +180,7 @@ async fn connected(
     };
     match reply {
         Reply::Ok { last_seq } => {
-            if !std::mem::replace(&mut window.greeted, true) {
-                window.to_skip = last_seq.saturating_sub(window.acked);
-                window.acked = window.acked.max(last_seq);
-                progress.skipped.store(window.to_skip, Ordering::Relaxed);
-            }
+            window.pass_over(last_seq, progress);
             window.settle(last_seq, progress);
         }
         Reply::Err(fault) => return closed(fault),
@@ -237,7 +234,8 @@ async fn converse(
             out.clear();
             written = 0;
         }
-        let room = !window.ended && window.lines.len() < most && window.bytes < WINDOW_BYTES && out.len() < 1 << 20;
+        let room =
+            !window.ended && window.lines.len() < most && window.bytes < WINDOW_BYTES && out.len() < 1 << 20;
         tokio::select! {
             biased;
             reply = replies.recv() => match reply {

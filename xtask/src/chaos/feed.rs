@@ -95,7 +95,8 @@ impl Feed {
             book.lies.push(lie);
         } else if last_seq < book.acked {
             // Whoever asks without a memory is told the last that is durable, and that an acknowledged one is.
-            let lie = format!("{}: told to go on after {last_seq}; {} are acknowledged", self.name, book.acked);
+            let lie =
+                format!("{}: told to go on after {last_seq}; {} are acknowledged", self.name, book.acked);
             book.lies.push(lie);
         }
         book.acked = book.acked.max(last_seq);

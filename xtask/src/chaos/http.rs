@@ -114,7 +114,10 @@ mod tests {
     fn an_answer_is_whole_or_an_error() {
         check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", Ok((200, "abc")));
         check("HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nabc", Err("broke off"));
-        check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", Ok((200, "abcd")));
+        check(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+            Ok((200, "abcd")),
+        );
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", Err("broke off"));
         check("HTTP/1.1 200 OK\r\n\r\nabc", Ok((200, "abc")));
         check("ERR {}\r\n", Err("not HTTP"));

@@ -42,6 +42,8 @@ pub struct Load {
     pub feeds: Vec<Arc<Feed>>,
     /// Events that went out plain.
     pub plain: Arc<AtomicU64>,
+    /// The credential of all of them.
+    pub token: String,
     gate: Arc<Gate>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -66,7 +68,8 @@ impl Load {
         let mut threads = Vec::new();
         for (at, feed) in feeds.iter().enumerate() {
             let mut doors = doors.clone();
-            doors.rotate_left(at % doors.len().max(1));
+            let turn = at % doors.len().max(1);
+            doors.rotate_left(turn);
             let sender =
                 Sender { feed: Arc::clone(feed), doors, token: token.clone(), gate: Arc::clone(&gate), rate };
             threads.push(start(&feed.name, move || sender.run())?);
@@ -74,13 +77,13 @@ impl Load {
         let plain = Arc::new(AtomicU64::new(0));
         let sender = Plain {
             doors,
-            token,
+            token: token.clone(),
             gate: Arc::clone(&gate),
             rate: (rate / PLAIN_SHARE).max(1),
             sent: Arc::clone(&plain),
         };
         threads.push(start("chaos-plain", move || sender.run())?);
-        Ok(Self { feeds, plain, gate, threads })
+        Ok(Self { feeds, plain, token, gate, threads })
     }
 
     /// Senders make events of this round.
@@ -96,7 +99,8 @@ impl Load {
     pub fn settle(&self, limit: Duration) -> anyhow::Result<Duration> {
         self.gate.open.store(false, Ordering::Release);
         until("an acknowledgement of everything sent", limit, || {
-            let open = self.feeds.iter().map(|feed| (feed, feed.book())).find(|(_, book)| book.acked < book.made);
+            let open =
+                self.feeds.iter().map(|feed| (feed, feed.book())).find(|(_, book)| book.acked < book.made);
             Ok(match open {
                 None => Ok(()),
                 Some((feed, book)) => Err(format!("{}: {} of {}", feed.name, book.acked, book.made)),

@@ -166,7 +166,8 @@ impl Sender {
             }
             Some(Answer::Err(code, pause)) => {
                 // A connection's age, a stop, a full store: all temporary. These are not:
-                let wrong = ["bad_token", "bad_hello", "bad_source", "bad_stream", "wrong_kind", "identity_changed"];
+                let wrong =
+                    ["bad_token", "bad_hello", "bad_source", "bad_stream", "wrong_kind", "identity_changed"];
                 if wrong.contains(&code.as_str()) {
                     self.feed.lied(answer);
                 }

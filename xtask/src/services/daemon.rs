@@ -109,6 +109,20 @@ impl Daemon {
         Ok(true)
     }
 
+    /// Ends the server without a warning, where it runs.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        signal(pid, "KILL")?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.pid().is_some() {
+            if Instant::now() > deadline {
+                bail!("process {pid} cannot be ended");
+            }
+            thread::park_timeout(LOOK);
+        }
+        Ok(fs::remove_file(self.home.join("pid"))?)
+    }
+
     /// The end of the log.
     pub fn last_lines(&self, count: usize) -> String {
         let log = fs::read(self.log()).unwrap_or_default();
@@ -159,6 +173,19 @@ mod tests {
         assert!(again.stop().expect("it stops"));
         assert_eq!(first.pid(), None);
         fs::remove_dir_all(first.home()).expect("the folder goes");
+    }
+
+    #[test]
+    fn a_killed_one_is_gone_and_can_be_started_again() {
+        let killed = daemon("killed");
+        killed.kill().expect("nothing to kill");
+        for _ in 0..2 {
+            killed.start(Command::new("sh").args(["-c", "trap '' TERM; sleep 60"])).expect("it starts");
+            assert!(killed.pid().is_some());
+            killed.kill().expect("it is killed");
+            assert_eq!(killed.pid(), None);
+        }
+        fs::remove_dir_all(killed.home()).expect("the folder goes");
     }
 
     #[test]

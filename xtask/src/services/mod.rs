@@ -9,6 +9,7 @@ mod health;
 mod jars;
 mod kafka;
 mod mysql;
+mod own;
 mod ports;
 mod postgres;
 mod search;
@@ -17,6 +18,7 @@ use crate::process::{Run, root};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use daemon::Daemon;
+pub use own::OwnEngines;
 use std::fs;
 use std::path::{Path, PathBuf};
 

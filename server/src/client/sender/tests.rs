@@ -99,3 +99,24 @@ async fn an_earlier_run_is_gone_on_with_by_a_server_that_was_busy_at_first() {
     outcome.unwrap();
     assert_eq!(progress.skipped.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test]
+async fn an_earlier_run_that_the_server_comes_to_later_is_passed_over_as_well() {
+    let (listener, sending) = sending(300).await;
+    let (mut stream, _) = greeted(&listener, "OK {\"stream\":\"s\",\"last_seq\":0}\n").await;
+    assert_eq!(line(&mut stream).await, "line 1");
+    drop(stream);
+    // More than there can have been in flight.
+    let (mut stream, hello) = greeted(&listener, "OK {\"stream\":\"s\",\"last_seq\":150}\n").await;
+    assert!(hello.contains("\"acked\":0"), "{hello}");
+    assert_eq!(line(&mut stream).await, "line 151");
+    stream.get_mut().write_all(b"ACK 151\n").await.unwrap();
+    drop(stream);
+    // It may not have passed over all of it before.
+    let (mut stream, _) = greeted(&listener, "OK {\"stream\":\"s\",\"last_seq\":299}\n").await;
+    assert_eq!(line(&mut stream).await, "line 300");
+    stream.get_mut().write_all(b"ACK 300\n").await.unwrap();
+    let (outcome, progress) = sending.await.unwrap();
+    outcome.unwrap();
+    assert_eq!(progress.acked.load(Ordering::Relaxed), 300);
+}
