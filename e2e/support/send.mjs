@@ -1,11 +1,6 @@
 // Sends lines to the TCP port, as `nc` would.
 import { connect } from "node:net";
 
-/** Tokens by port, where a connection needs one: with roles split nobody is known by coming from this machine. */
-export const tokens = new Map();
-
-const opening = (port) => (tokens.has(port) ? [`AUTH ${tokens.get(port)}`] : []);
-
 /** Sends lines over one connection and resolves with what the server answered, once it has closed its side. */
 export function sendLines(port, lines) {
   return new Promise((resolve, reject) => {
@@ -16,8 +11,7 @@ export function sendLines(port, lines) {
     // A refused connection may be reset while we still write: its reason has been read by then.
     socket.on("error", (error) => (error.code === "ECONNREFUSED" ? reject(error) : undefined));
     socket.on("close", () => resolve(answer));
-    const known = /^(AUTH|HELLO|GET) /.test(lines[0] ?? "");
-    socket.end([...(known ? [] : opening(port)), ...lines].map((line) => `${line}\n`).join(""));
+    socket.end(lines.map((line) => `${line}\n`).join(""));
   });
 }
 
@@ -31,7 +25,6 @@ export function sendEvents(port, events, { token } = {}) {
 export function keepSending(port, next, { perSecond = 10 } = {}) {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {});
-  for (const line of opening(port)) socket.write(`${line}\n`);
   const beat = setInterval(() => socket.write(`${JSON.stringify(next())}\n`), 1000 / perSecond);
   return {
     stop: () => new Promise((resolve) => {

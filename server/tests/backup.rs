@@ -153,11 +153,13 @@ async fn a_backup_under_load_has_every_event_acknowledged_before_it_and_none_twi
         let mut reader = reader;
         reader.read_line(&mut line).await.unwrap();
         assert_eq!(line.trim(), format!("ACK {}", last + 1));
+        // The line is a new one, or one that stood in the log: then it changes nothing.
+        let all = (last + 1).max(restored.now.ends.values().sum());
         let api = again.back().bearer(&again.token("api", None).await);
-        api.until("/api/v1/events?from=now-1d&to=now%2B1d", |found| found["total"] == last + 1).await;
-        assert_eq!(numbers(&again).await, (1..=last + 1).collect::<Vec<_>>(), "all of them, once each");
+        api.until("/api/v1/events?from=now-1d&to=now%2B1d", |found| found["total"] == all).await;
+        assert_eq!(numbers(&again).await, (1..=all).collect::<Vec<_>>(), "all of them, once each");
         let again = server_on_same(again).await;
-        assert_eq!(numbers(&again).await.len() as u64, last + 1, "after another start too");
+        assert_eq!(numbers(&again).await.len() as u64, all, "after another start too");
         again.running.shutdown().await;
     }
 }
@@ -230,7 +232,7 @@ async fn a_repository_is_sealed_incremental_pruned_and_checked() {
     assert!(upkeep::prune(&sealed, kept_by_age, Timestamp::now()).await.unwrap().removed.is_empty());
     assert!(upkeep::prune(&sealed, Keep::default(), Timestamp::now()).await.is_err(), "no rule, no prune");
 
-    let manifest = chosen(&sealed, Some(&third.id[..18])).await.unwrap();
+    let manifest = chosen(&sealed, Some(&third.id[..23])).await.unwrap();
     assert_eq!(upkeep::verify(&sealed, &manifest, &|_, _| {}).await.unwrap(), Vec::<String>::new());
     let into = tempfile::tempdir().unwrap();
     assert_eq!(restored(&sealed, None, into.path()).await.differences(), []);

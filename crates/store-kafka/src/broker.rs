@@ -121,7 +121,12 @@ impl Opened {
             Reader::start(options.clone(), &group, Arc::clone(&asker), voice.clone(), Arc::clone(&sizes))?;
         let scanner = Scanner::new(options.clone(), voice.clone(), Arc::clone(&asker));
         let gauge = Gauge::new(options, voice.clone(), Arc::clone(&groups), asker, sizes);
-        Ok(Self { voice, events, dead_letters, parts: Arc::new(Parts { producer, reader, scanner, groups, gauge }) })
+        Ok(Self {
+            voice,
+            events,
+            dead_letters,
+            parts: Arc::new(Parts { producer, reader, scanner, groups, gauge }),
+        })
     }
 }
 

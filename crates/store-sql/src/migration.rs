@@ -26,14 +26,14 @@ const SQLITE: &[Migration] = &[
     Migration { version: 3, name: "quotas", sql: include_str!("../migrations/sqlite/0003_quotas.sql") },
     Migration { version: 4, name: "trust", sql: include_str!("../migrations/sqlite/0004_trust.sql") },
     Migration {
-        version: 6,
+        version: 5,
         name: "sources seen",
-        sql: include_str!("../migrations/sqlite/0006_sources_seen.sql"),
+        sql: include_str!("../migrations/sqlite/0005_sources_seen.sql"),
     },
     Migration {
-        version: 7,
+        version: 6,
         name: "streams by name",
-        sql: include_str!("../migrations/sqlite/0007_streams_by_name.sql"),
+        sql: include_str!("../migrations/sqlite/0006_streams_by_name.sql"),
     },
 ];
 const MYSQL: &[Migration] = &[
@@ -46,14 +46,14 @@ const MYSQL: &[Migration] = &[
     Migration { version: 3, name: "quotas", sql: include_str!("../migrations/mysql/0003_quotas.sql") },
     Migration { version: 4, name: "trust", sql: include_str!("../migrations/mysql/0004_trust.sql") },
     Migration {
-        version: 6,
+        version: 5,
         name: "sources seen",
-        sql: include_str!("../migrations/mysql/0006_sources_seen.sql"),
+        sql: include_str!("../migrations/mysql/0005_sources_seen.sql"),
     },
     Migration {
-        version: 7,
+        version: 6,
         name: "streams by name",
-        sql: include_str!("../migrations/mysql/0007_streams_by_name.sql"),
+        sql: include_str!("../migrations/mysql/0006_streams_by_name.sql"),
     },
 ];
 

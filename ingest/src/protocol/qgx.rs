@@ -64,7 +64,9 @@ impl Hello {
         }
         let named = |name: &String| !name.is_empty() && name.len() <= FIELD_NAME && name != TOKEN_NAME;
         if hello.fields.len() > MOST_FIELDS || !hello.fields.keys().all(named) {
-            return Err(format!("fields must be at most {MOST_FIELDS} texts with names of 1 to {FIELD_NAME} bytes"));
+            return Err(format!(
+                "fields must be at most {MOST_FIELDS} texts with names of 1 to {FIELD_NAME} bytes"
+            ));
         }
         if hello.acked.is_some_and(|acked| acked > MOST_ACKED) {
             return Err(format!("acked must be at most {MOST_ACKED}"));

@@ -397,7 +397,8 @@ impl<'a> Door<'a> {
 
 /// Whether a token may be shown beside a certificate: it is of the same tenant, and bound to no other source.
 fn agrees(certificate: &Identity, token: &Identity) -> bool {
-    certificate.tenant.key == token.tenant.key && (token.source.is_none() || token.source == certificate.source)
+    certificate.tenant.key == token.tenant.key
+        && (token.source.is_none() || token.source == certificate.source)
 }
 
 /// Why a handshake failed. In TLS the client is told by an alert.

@@ -2,8 +2,8 @@
 
 use crate::rig::{Client, Rig, soon};
 use domain::{SourceKey, TenantId};
-use ingest::tcp::certificates::{Asked, ClientCertificates};
 use ingest::TcpConfig;
+use ingest::tcp::certificates::{Asked, ClientCertificates};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -76,12 +76,13 @@ impl Guarded {
         let secret = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
         let rig = Rig::guarded(set, |access| {
             let certificates = ClientCertificates::new(access, asked);
-            let server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_client_cert_verifier(certificates.clone())
-                .with_single_cert(vec![certificate.clone()], secret)
-                .unwrap();
+            let server =
+                ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .unwrap()
+                    .with_client_cert_verifier(certificates.clone())
+                    .with_single_cert(vec![certificate.clone()], secret)
+                    .unwrap();
             TcpConfig {
                 tls: Some(Arc::new(server)),
                 client_certificates: Some(certificates),
@@ -288,7 +289,8 @@ fn networks(rules: &[(&str, &str, Option<&str>)]) -> TrustSet {
 
 async fn by_address(rules: &[(&str, &str, Option<&str>)]) -> Rig {
     let proxies = vec!["127.0.0.9/32".parse().unwrap()];
-    Rig::guarded(networks(rules), |_| TcpConfig { proxy_protocol_from: proxies, ..TcpConfig::default() }).await
+    Rig::guarded(networks(rules), |_| TcpConfig { proxy_protocol_from: proxies, ..TcpConfig::default() })
+        .await
 }
 
 async fn answer(mut client: Client, bytes: &str) -> String {
@@ -312,7 +314,8 @@ async fn an_address_speaks_for_the_tenant_of_its_rule_after_tokens() {
     check([127, 0, 0, 2], "HELLO {\"source\":\"mine\"}\nx\n", Some(("t_two", "gate"))).await;
     // A token comes before the address, wherever it stands.
     check([127, 0, 0, 2], "HELLO {\"token\":\"qgx_bound\"}\nx\n", Some(("t_one", "pump-1"))).await;
-    check([127, 0, 0, 2], "{\"qgx_token\":\"qgx_bound\",\"message\":\"x\"}\n", Some(("t_one", "pump-1"))).await;
+    check([127, 0, 0, 2], "{\"qgx_token\":\"qgx_bound\",\"message\":\"x\"}\n", Some(("t_one", "pump-1")))
+        .await;
     // A bad one is no reason to look at the address.
     check([127, 0, 0, 2], "HELLO {\"token\":\"qgx_wrong\"}\nx\n", None).await;
     // What a trusted proxy says counts; the proxy's own address, or that of a liar, does not.

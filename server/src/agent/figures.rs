@@ -138,7 +138,9 @@ async fn measure_on(queue: Arc<Queue>, every: Duration, stop: CancellationToken)
                 metrics::counter!("qgx_agent_dropped_records_total").increment(dropped);
                 tracing::warn!(records = dropped, "the buffer is full: the oldest figures were dropped");
             }
-            Err(error) => tracing::error!(%error, "figures cannot be written to the buffer, and are left out"),
+            Err(error) => {
+                tracing::error!(%error, "figures cannot be written to the buffer, and are left out")
+            }
         }
     }
 }

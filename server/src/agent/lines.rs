@@ -181,10 +181,7 @@ mod tests {
             assert!(!lines.is_partial());
             out
         };
-        assert_eq!(
-            texts(&whole),
-            ["하나", "two", "{\"n\":1}", "{\"message\":\"{main} started\"}", "last"]
-        );
+        assert_eq!(texts(&whole), ["하나", "two", "{\"n\":1}", "{\"message\":\"{main} started\"}", "last"]);
         for size in 1..9 {
             let (mut lines, mut out) = (Lines::new(0, [text.len() as u64], vec![]), Vec::new());
             text.as_bytes().chunks(size).for_each(|piece| lines.push(piece, &mut out));
@@ -216,7 +213,10 @@ mod tests {
         check(b"\0\0\0\0x\n", &[b"x"]);
         check(b"\xef\xbb\xbfx\n\xef\xbb\xbfy\n", &[b"x", b"\xef\xbb\xbfy"]);
         // CP949 as it is, also where it must be quoted.
-        check(b"\xb9\xe8\xbc\xdb\n{\xb9\xe8\"\\\n", &[b"\xb9\xe8\xbc\xdb", b"{\"message\":\"{\xb9\xe8\\\"\\\\\"}"]);
+        check(
+            b"\xb9\xe8\xbc\xdb\n{\xb9\xe8\"\\\n",
+            &[b"\xb9\xe8\xbc\xdb", b"{\"message\":\"{\xb9\xe8\\\"\\\\\"}"],
+        );
         let long = vec![b'a'; KEPT + 10];
         check(&[&long[..], b"\nb\n"].concat(), &[&long[..KEPT], b"b"]);
     }

@@ -42,7 +42,9 @@ mod tests {
             let found = is_aside_of(&Path::new("/var/log").join(aside), &Path::new("/var/log").join(name));
             assert_eq!(found, expect, "{aside} of {name}");
         }
-        for aside in ["app.log.1", "app.log-20261122", "app.log.2026-11-22T10:00", "app-20261122.log", "app.1.log"] {
+        for aside in
+            ["app.log.1", "app.log-20261122", "app.log.2026-11-22T10:00", "app-20261122.log", "app.1.log"]
+        {
             check(aside, "app.log", true);
         }
         check("app.log.old", "app.log", true);

@@ -82,7 +82,9 @@ fn stop_on_failure(ended: Result<()>, stop: &CancellationToken) -> Result<()> {
 }
 
 fn hold(state_dir: &Path) -> Result<Held> {
-    let usable = || format!("the state directory {} cannot be used; choose another with --state-dir", state_dir.display());
+    let usable = || {
+        format!("the state directory {} cannot be used; choose another with --state-dir", state_dir.display())
+    };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).with_context(usable)?;
     let lock = OpenOptions::new()
         .write(true)

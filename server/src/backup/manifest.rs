@@ -63,7 +63,7 @@ impl Manifest {
     }
 }
 
-/// A name for a backup of this moment: `20261122T010203Z-4f2a`.
+/// A name for a backup of this moment, to the millisecond: `20261122T010203.042Z-4f2a`.
 ///
 /// # Errors
 /// Where the system gives no random bytes.
@@ -72,7 +72,8 @@ pub fn new_id(at: Timestamp) -> Result<String> {
     getrandom::fill(&mut tail).context("the system gives no random bytes")?;
     let text = at.to_string();
     let seconds = text.split(['.', 'Z']).next().unwrap_or_default();
-    Ok(format!("{}Z-{}", seconds.replace(['-', ':'], ""), hex(&tail)))
+    let millis = at.as_nanos().rem_euclid(1_000_000_000) / 1_000_000;
+    Ok(format!("{}.{millis:03}Z-{}", seconds.replace(['-', ':'], ""), hex(&tail)))
 }
 
 #[cfg(test)]
@@ -82,6 +83,6 @@ mod tests {
     #[test]
     fn names_say_when() {
         let id = new_id(Timestamp::parse("2026-11-22T01:02:03.5Z").unwrap()).unwrap();
-        assert!(id.starts_with("20261122T010203Z-") && id.len() == 21, "{id}");
+        assert!(id.starts_with("20261122T010203.500Z-") && id.len() == 25, "{id}");
     }
 }

@@ -6,7 +6,7 @@
 //! ```text
 //! qgx-backup.json            the format, and how the key is derived
 //! chunks/ab/ab34…            4 MiB of a file at most, compressed and sealed, named by its content
-//! snapshots/20261122T010203Z-4f2a   a manifest, sealed; written last: what has none was never finished
+//! snapshots/20261122T010203.042Z-4f2a   a manifest, sealed; written last: what has none was never finished
 //! locks/…                    who is writing
 //! ```
 //!

@@ -9,6 +9,7 @@ use super::place::{Listed, Place};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
+use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Client, Method, StatusCode, Url};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use std::time::{Duration, SystemTime};
@@ -67,7 +68,8 @@ impl S3 {
     /// Where the store refuses.
     pub async fn make_bucket(&self) -> Result<()> {
         let sign = || self.bucket.create_bucket(&self.credentials).sign(SIGNED_FOR);
-        self.send(Method::PUT, sign, None).await.map(|_| ())
+        // A body of no bytes, so that its length is told: stores insist on that.
+        self.send(Method::PUT, sign, Some(Bytes::new())).await.map(|_| ())
     }
 
     fn key(&self, name: &str) -> String {
@@ -102,7 +104,7 @@ impl S3 {
     ) -> Result<Option<Bytes>, Failure> {
         let mut request = self.client.request(method, url);
         if let Some(body) = body {
-            request = request.body(body);
+            request = request.header(CONTENT_LENGTH, body.len()).body(body);
         }
         // The address holds a signature: it stays out of messages.
         let later = |error: reqwest::Error| Failure::Later(error.without_url().to_string());

@@ -62,10 +62,11 @@ impl Target {
 
 impl Target {
     fn trusting(&self, ca: &Path) -> io::Result<Arc<ClientConfig>> {
-        let roots = read_certificates(ca)?.into_iter().try_fold(RootCertStore::empty(), |mut roots, ca| {
-            roots.add(ca).map_err(invalid)?;
-            io::Result::Ok(roots)
-        })?;
+        let roots =
+            read_certificates(ca)?.into_iter().try_fold(RootCertStore::empty(), |mut roots, ca| {
+                roots.add(ca).map_err(invalid)?;
+                io::Result::Ok(roots)
+            })?;
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(invalid)?

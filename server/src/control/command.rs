@@ -104,6 +104,15 @@ impl Command {
             | Self::TokenCreate { .. }
             | Self::TokenList { .. }
             | Self::TokenRevoke { .. }
+            | Self::AuthorityAdd { .. }
+            | Self::AuthorityList
+            | Self::AuthorityRemove { .. }
+            | Self::CertificateRevoke { .. }
+            | Self::CertificateList
+            | Self::CertificateRestore { .. }
+            | Self::AddressRuleCreate { .. }
+            | Self::AddressRuleList
+            | Self::AddressRuleDelete { .. }
             | Self::DeadLetterList { .. }
             | Self::DeadLetterShow { .. }
             | Self::DeadLetterEdit { .. }

@@ -135,7 +135,7 @@ impl Answer {
 }
 
 impl Client {
-    fn to(address: SocketAddr) -> Self {
+    pub fn to(address: SocketAddr) -> Self {
         Self { address, headers: HeaderMap::new() }
     }
 
@@ -185,6 +185,14 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: head.status, headers: head.headers, body }
+    }
+
+    /// As [`Self::get`], where somebody listens.
+    pub async fn try_get(&self, path: &str) -> Option<(StatusCode, String)> {
+        TcpStream::connect(self.address).await.ok()?;
+        let answer = self.get(path).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        Some((answer.status, text))
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -15,7 +15,6 @@ const FRONT: u16 = 31_080;
 const API: u16 = 31_090;
 const INGESTION: u16 = 31_101;
 const SECOND_INGESTION: u16 = 31_103;
-const PROCESSOR: u16 = 31_102;
 const MANAGEMENT: u16 = 31_100;
 /// The ports of everything that may run, before the offset.
 const PORTS: std::ops::RangeInclusive<u16> = FRONT..=31_119;
@@ -343,7 +342,7 @@ mod tests {
 
     #[test]
     fn no_two_processes_share_a_port() {
-        let mut ports = vec![FRONT, API, INGESTION, PROCESSOR];
+        let mut ports = vec![FRONT, API, INGESTION, 31_102];
         ports.extend(SPLIT.iter().map(|member| member.management));
         ports.extend(SPLIT.iter().filter_map(|member| Some(member.listen?.1)));
         let count = ports.len();

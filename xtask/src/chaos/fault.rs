@@ -212,6 +212,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_fault_has_one_name() {
+        let mut names: Vec<_> = FAULTS.iter().map(|listed| listed.name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    }
+
+    #[test]
     fn each_fault_happens_as_often_as_is_fit() {
         fn check(name: &str, kills: u32, expect: u32) {
             let fault = FAULTS.iter().find(|fault| fault.name == name).expect("it is listed");

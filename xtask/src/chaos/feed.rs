@@ -243,9 +243,9 @@ mod tests {
         }
         check(|feed| assert_eq!(feed.greeted(7, true), 8), "");
         check(|feed| assert_eq!(feed.greeted(5, false), 6), "");
-        check(|feed| drop(feed.greeted(11, true)), "only 10 were ever sent");
-        check(|feed| drop(feed.greeted(4, true)), "below the acknowledged 5");
-        check(|feed| drop(feed.greeted(4, false)), "go on after 4");
+        check(|feed| assert_eq!(feed.greeted(11, true), 12), "only 10 were ever sent");
+        check(|feed| assert_eq!(feed.greeted(4, true), 5), "below the acknowledged 5");
+        check(|feed| assert_eq!(feed.greeted(4, false), 5), "go on after 4");
         check(|feed| feed.acknowledged(11), "ACK 11");
         check(|feed| feed.refused(6, "bad"), "NACK 6");
     }

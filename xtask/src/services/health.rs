@@ -24,6 +24,19 @@ pub fn kafka_servers(port: u16) -> Option<u32> {
     u32::try_from(i32::from_be_bytes(answer[8..12].try_into().ok()?)).ok()
 }
 
+/// Whether anything answers HTTP.
+pub fn http(port: u16) -> bool {
+    let ask = || {
+        let mut stream = connect(port)?;
+        let request = format!("GET / HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).ok()?;
+        Some(&answer == b"HTTP/")
+    };
+    ask().unwrap_or(false)
+}
+
 /// Whether an OpenSearch has a cluster manager and its shards.
 pub fn opensearch(port: u16) -> bool {
     let ask = || {

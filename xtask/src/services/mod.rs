@@ -12,6 +12,7 @@ mod mysql;
 mod own;
 mod ports;
 mod postgres;
+mod s3;
 mod search;
 
 use crate::process::{Run, root};
@@ -30,7 +31,7 @@ pub type Urls = Vec<(&'static str, String)>;
 pub enum Command {
     /// Start what does not run, and wait until it answers.
     Up {
-        /// `kafka`, `opensearch`, `mysql`, `postgres`; all where none is named.
+        /// `kafka`, `opensearch`, `mysql`, `postgres`, `s3`; all where none is named.
         names: Vec<String>,
         /// Kafka's servers: 1, or 3 for a quorum that survives the loss of one. Said once, when it is made.
         #[arg(long)]
@@ -79,6 +80,7 @@ fn all(nodes: Option<u16>) -> Vec<Box<dyn Service>> {
         Box::new(search::OpenSearch),
         Box::new(mysql::MySql),
         Box::new(postgres::Postgres),
+        Box::new(s3::S3),
     ]
 }
 
@@ -154,9 +156,12 @@ impl Drop for Engines {
 /// sentence, and its tests say that they are skipped.
 pub fn for_tests() -> Engines {
     let mut engines = Engines { urls: Vec::new(), started: Vec::new() };
-    for (name, variable) in
-        [("kafka", "QGX_TEST_KAFKA"), ("opensearch", "QGX_TEST_OPENSEARCH"), ("mysql", "QGX_TEST_MYSQL")]
-    {
+    for (name, variable) in [
+        ("kafka", "QGX_TEST_KAFKA"),
+        ("opensearch", "QGX_TEST_OPENSEARCH"),
+        ("mysql", "QGX_TEST_MYSQL"),
+        ("s3", "QGX_TEST_S3"),
+    ] {
         if std::env::var_os(variable).is_some() {
             continue;
         }
@@ -260,7 +265,7 @@ mod tests {
 
     #[test]
     fn services_are_chosen_by_name() {
-        check(&[], Ok(&["kafka", "opensearch", "mysql", "postgres"]));
+        check(&[], Ok(&["kafka", "opensearch", "mysql", "postgres", "s3"]));
         check(&["mysql", "kafka"], Ok(&["kafka", "mysql"]));
         check(&["kafka", "redis"], Err("redis"));
     }

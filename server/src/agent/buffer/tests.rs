@@ -48,7 +48,8 @@ fn beyond_the_limit_the_oldest_goes_and_is_counted() {
     assert_eq!(buffer.settled(), dropped);
     assert_eq!(all(&buffer, 1).len() as u64, 1_000 - dropped);
     assert_eq!(buffer.read(1, 10).unwrap().first, dropped + 1);
-    let files: u64 = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let files: u64 =
+        fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(files < 300 << 10, "{files} bytes");
 }
 

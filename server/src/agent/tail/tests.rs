@@ -72,7 +72,9 @@ async fn converse(stream: tokio::net::TcpStream, stored: Stored, lines_each: u64
         let before = stored.lock().entry(name.clone()).or_default().insert(sequence, text.clone());
         assert!(before.is_none_or(|before| before == text), "sequence {sequence} stands for two lines");
         // The last lines of a connection are stored and not acknowledged.
-        if taken + 3 < lines_each && stream.get_mut().write_all(format!("ACK {sequence}\n").as_bytes()).await.is_err() {
+        if taken + 3 < lines_each
+            && stream.get_mut().write_all(format!("ACK {sequence}\n").as_bytes()).await.is_err()
+        {
             return;
         }
     }

@@ -46,7 +46,8 @@ macro_rules! sql_conformance {
             memberships_join_tenants settings_are_overwritten keys_are_case_sensitive
             four_byte_text_comes_back_whole sessions_live_and_end tokens_live_and_end tokens_belong_to_a_tenant
             revocations_are_told sources_are_registered sources_are_filtered sources_count_by_their_own_interval
-            deleted_sources_come_back a_tenant_sees_its_own_only a_flush_is_read_back a_stream_may_have_several_sources rollups_merge
+            deleted_sources_come_back a_tenant_sees_its_own_only a_flush_is_read_back
+            a_stream_may_have_several_sources rollups_merge
             latest_values_keep_the_later positions_never_go_back a_flush_again_changes_nothing
             a_flush_half_behind_is_refused given_ids_are_known arrivals_are_added rollups_answer_steps
             extremes_are_exact sums_beyond_doubles_leave_a_gap minutes_become_hours hours_go_by_class the_rest_expires
