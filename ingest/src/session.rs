@@ -287,7 +287,7 @@ impl Session {
         }
         match self.framer.finish(buffer) {
             None => {}
-            Some(Ok(line)) if !cut_off => self.take(line),
+            Some(Ok(line)) if !cut_off && !self.is_cut_object(line) => self.take(line),
             Some(Ok(rest)) | Some(Err(Unfinished::Truncated(rest))) => {
                 // A sender that gets acknowledgements has it still.
                 facts::dropped(Drop::Truncated, 1);
@@ -301,6 +301,15 @@ impl Session {
             // Over the quota: dropped, and counted.
             Some(Err(Unfinished::Oversized(_))) => {}
         }
+    }
+
+    /// Whether a last line without its newline is the beginning of an object on a stream that its sender resumes: it broke
+    /// off in the middle of the line, and sends it again. Counted now, the whole line would be taken for sent before.
+    fn is_cut_object(&self, line: &[u8]) -> bool {
+        self.protocol == Protocol::Qgx
+            && self.resumable()
+            && line.trim_ascii_start().starts_with(b"{")
+            && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof())
     }
 
     /// How many frames stand unread in a buffer, as far as their ends tell.

@@ -153,16 +153,10 @@ async fn engines_that_are_not_prepared_are_waited_for_until_they_are() {
     // Again changes nothing; and what a later version wrote is refused.
     stores::prepare(&settings).await.unwrap();
     let later = "INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, 'later', 0)";
-    execute(&database, later).await;
+    store_sql::testing::execute(&database, later).await;
     let newer = start(&engines);
     let refused = tokio::time::timeout(Duration::from_secs(60), newer.task).await.expect("soon").unwrap();
     let message = format!("{:#}", refused.err().expect("it is refused"));
     assert!(message.contains("at schema 999") && message.contains("newer version of qgx"), "{message}");
-    execute(&database, &format!("DROP DATABASE {name}")).await;
-}
-
-async fn execute(url: &str, statement: &str) {
-    use sqlx::Connection;
-    let mut connection = sqlx::MySqlConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+    store_sql::testing::execute(&database, &format!("DROP DATABASE {name}")).await;
 }

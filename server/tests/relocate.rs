@@ -142,10 +142,8 @@ async fn a_move_says_what_it_needs() {
 
 /// A fresh database on a server; gone databases are left to the server's own folder.
 async fn fresh_database(url: &str) -> String {
-    use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
     let name = format!("qgx_move_{}_{}", std::process::id(), domain::Timestamp::now().as_nanos() % 1_000_000);
-    let mut connection = MySqlConnection::connect(url).await.unwrap();
-    connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    store_sql::testing::execute(url, &format!("CREATE DATABASE {name}")).await;
     let (server, _) = url.rsplit_once('/').unwrap();
     format!("{server}/{name}")
 }

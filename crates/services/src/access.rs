@@ -177,8 +177,14 @@ impl Services {
         Ok(self.inner.config.embedded && self.only_tenant().await?.is_some())
     }
 
-    /// Forgets what is remembered of a tenant.
+    /// Forgets what is remembered of a tenant, here and in other processes.
     pub(crate) fn forget_tenant(&self, key: &TenantId) {
+        self.inner.live.bus().say(Said::TenantChanged { tenant: key.clone() });
+        self.forget_tenant_here(key);
+    }
+
+    /// Forgets what is remembered of a tenant in this process.
+    pub(crate) fn forget_tenant_here(&self, key: &TenantId) {
         self.inner.access.tenants.forget(|known, _| known == key);
         self.inner.access.only_tenant.forget(|(), _| true);
     }

@@ -9,6 +9,7 @@
 //! | `tails`, `matches` | web roles what they watch for; processors what they found | the other one |
 //! | `status` | every process | every process |
 //! | `token_ended` | whoever ended it | every process, at once instead of within a second |
+//! | `tenant_changed` | whoever changed it | every process: what it remembers of it is read anew |
 //! | `stream_taken` | ingestion | ingestion: the older connection of the stream ends |
 
 use crate::ingest_access::StreamTaken;
@@ -87,6 +88,9 @@ pub(crate) enum Said {
         token: u64,
     },
     StreamTaken(StreamTaken),
+    TenantChanged {
+        tenant: TenantId,
+    },
 }
 
 /// A process's end of the bus; without one, everything stays in the process.
@@ -261,6 +265,7 @@ impl Services {
             Said::Status(status) => self.status().heard_of(status),
             Said::TokenEnded { token } => self.token_ended_elsewhere(token),
             Said::StreamTaken(taken) => live.stream_taken_here(taken),
+            Said::TenantChanged { tenant } => self.forget_tenant_here(&tenant),
         }
     }
 

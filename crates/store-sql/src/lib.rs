@@ -27,6 +27,8 @@ mod row;
 mod sessions;
 mod sources;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tokens;
 mod trust;
 mod value;

@@ -84,6 +84,27 @@ async fn the_last_line_counts_without_its_newline() {
     assert_eq!(rig.messages(2).await, ["a", "b"]);
 }
 
+/// A sender that dies in the middle of a line sends the whole of it when it is back.
+#[tokio::test]
+async fn half_an_object_at_the_end_is_not_settled() {
+    let rig = Rig::start().await;
+    for cut in ["{", "{\"message\":\"bé", "{\"a\":{\"b\":1}"] {
+        let answer =
+            rig.send(&format!("HELLO {{\"token\":\"qgx_bound\",\"stream\":\"s\",\"acked\":0}}\n{cut}")).await;
+        assert_eq!(answer, "OK {\"stream\":\"s\",\"last_seq\":0}\n", "{cut}");
+    }
+    let mut client = rig.connect().await;
+    let greeting = client.hello(r#"{"token":"qgx_bound","stream":"s"}"#).await;
+    assert_eq!(greeting, r#"OK {"stream":"s","last_seq":0}"#);
+    client.say("{\"message\":\"whole\"}\n").await;
+    client.acked(1).await;
+    assert_eq!(rig.messages(1).await, ["whole"]);
+    // A whole object needs no newline.
+    let answer = rig.send("HELLO {\"token\":\"qgx_bound\",\"stream\":\"t\"}\n{\"message\":\"last\"}").await;
+    assert!(answer.ends_with("ACK 1\n"), "{answer}");
+    assert_eq!(rig.messages(2).await, ["whole", "last"]);
+}
+
 #[tokio::test]
 async fn a_second_connection_closes_the_first() {
     let rig = Rig::start().await;

@@ -125,6 +125,12 @@ impl Fault {
                     *dice.one_of(&cluster.of_role(role)).with_context(|| format!("no process is {role}"))?;
                 cluster.kill(at)?;
                 cluster.launch(at)?;
+                // Now and then while it starts, too.
+                if dice.below(5) == 0 {
+                    pass(dice.between(5, 250));
+                    cluster.kill(at)?;
+                    cluster.launch(at)?;
+                }
             }
             Self::Restart => {
                 cluster.stop(0)?;

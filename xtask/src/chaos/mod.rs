@@ -116,7 +116,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 /// Where there is no program to test.
 pub fn test(extent: &Extent) -> anyhow::Result<Tally> {
     let binary = suite::test_server()?;
-    let short = ["kill", "restart", "resets", "kill-ingestion", "kill-processor"].map(str::to_owned);
+    let short =
+        ["kill", "restart", "resets", "clients", "kill-ingestion", "kill-processor"].map(str::to_owned);
     let only: &[String] = if extent.long { &[] } else { &short };
     let mut run = Run::new(&binary, if extent.long { 50 } else { 5 }, only, None)?;
     run.embedded();
