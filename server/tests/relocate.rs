@@ -1,5 +1,7 @@
 //! Moving from embedded stores: to engines where there are some, and in any case the parts that a move is made of.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod harness;
 
 use domain::Lang;

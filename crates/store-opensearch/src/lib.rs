@@ -19,8 +19,8 @@
 
 mod admin;
 mod analysis;
-mod buckets;
 mod backup;
+mod buckets;
 mod bulk;
 mod chart;
 mod circuit;

@@ -210,7 +210,7 @@ async fn an_authority_below_another_tenants_speaks_for_neither() {
     // Alone it leads to t_two; with the certificate between, to t_one as well.
     assert!(guarded.say(Some(&leaf), "HELLO {}\na\n", "ACK 1").await.contains("ACK 1"));
     let certificates = ClientCertificates::new(&*guarded.rig.access, Asked::Optional);
-    assert_eq!(certificates.tenant_of(&[leaf.certificate.clone()]).unwrap().as_str(), "t_two");
+    assert_eq!(certificates.tenant_of(std::slice::from_ref(&leaf.certificate)).unwrap().as_str(), "t_two");
     assert!(certificates.tenant_of(&[leaf.certificate.clone(), below.certificate.clone()]).is_err());
 }
 

@@ -135,32 +135,35 @@ mod tests {
     async fn whoever_reads_is_alive_and_whoever_only_pings_is_not() {
         let patience = Patience::default();
         // For ten minutes something happens each second; then it is looked how long the connection had lasted.
-        let check = async |answered: bool, given: usize, happens: &dyn Fn(&Pulse), expect: bool, what: &str| {
-            let pulse = Pulse::new(patience);
-            pulse.began();
-            pulse.turn(false);
-            pulse.gave(given);
-            if answered {
-                pulse.ended();
-            }
-            let happening = async {
-                for _ in 0..600 {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    happens(&pulse);
+        let check =
+            async |answered: bool, given: usize, happens: &dyn Fn(&Pulse), expect: bool, what: &str| {
+                let pulse = Pulse::new(patience);
+                pulse.began();
+                pulse.turn(false);
+                pulse.gave(given);
+                if answered {
+                    pulse.ended();
                 }
+                let happening = async {
+                    for _ in 0..600 {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        happens(&pulse);
+                    }
+                };
+                let lasted = tokio::select! {
+                    biased;
+                    () = pulse.stopped() => false,
+                    () = happening => true,
+                };
+                assert_eq!(lasted, expect, "{what}");
             };
-            let lasted = tokio::select! {
-                biased;
-                () = pulse.stopped() => false,
-                () = happening => true,
-            };
-            assert_eq!(lasted, expect, "{what}");
-        };
         check(false, 0, &|_| {}, false, "an answer that nobody reads").await;
         check(false, 0, &|pulse| pulse.gave(0), true, "an answer that is always ready and read").await;
         check(false, 1 << 20, &|pulse| pulse.wrote(100), true, "a large piece, read slowly").await;
-        check(true, 1 << 20, &|pulse| pulse.wrote(100), true, "the queued rest of an answer, read slowly").await;
+        check(true, 1 << 20, &|pulse| pulse.wrote(100), true, "the queued rest of an answer, read slowly")
+            .await;
         check(true, 100, &|pulse| pulse.wrote(39), false, "a ping each second").await;
-        check(false, 100, &|pulse| pulse.wrote(39 * 8), false, "pings, and an answer that nobody reads").await;
+        check(false, 100, &|pulse| pulse.wrote(39 * 8), false, "pings, and an answer that nobody reads")
+            .await;
     }
 }

@@ -52,7 +52,7 @@ async fn an_authority_belongs_to_one_tenant() {
     assert!(again.contains("tenant default"), "{again}");
 
     let listed = fixture.services.authorities(&ctx).await.unwrap();
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     fixture.services.remove_authority(&ctx, &made.fingerprint.to_uppercase()).await.unwrap();
     assert!(trust.borrow().authorities.is_empty());
     let twice = fixture.services.remove_authority(&ctx, &made.fingerprint).await;
