@@ -282,7 +282,7 @@ const ID: &str = r#"{"id":"0190b5e1-0000-7000-8000-000000000000"}"#;
 
 /// Every server function. What exists for nobody answers 404 to those who may.
 const FUNCTIONS: &[Function] = &[
-    ("change-masking", "was=phone+mask+&remove=1", Form, [401, 403, 403, 404]),
+    ("change-masking", "was=phone+mask+&gone=1", Form, [401, 403, 403, 404]),
     ("create-source", "key=made", Form, [401, 403, 200, 200]),
     ("create-token", "kind=ingest&name=x", Form, [401, 403, 200, 200]),
     ("delete-source", "key=no-such", Form, [401, 403, 404, 404]),

@@ -62,7 +62,7 @@ async fn try_masking(
     answer(tried.await, &request)
 }
 
-/// Puts a rule in the place of another (`was`, its line; none: at the end), or takes that away (`remove`).
+/// Puts a rule in the place of another (`was`, its line; none: at the end), or takes that away (`gone`).
 pub const CHANGE_MASKING: Form<Answer<()>> = Form::to("/api/app/change-masking");
 
 #[cfg(feature = "ssr")]
@@ -72,14 +72,14 @@ async fn change_masking(
     #[server(default)] kind: String,
     #[server(default)] action: String,
     #[server(default)] pattern: String,
-    #[server(default)] remove: String,
+    #[server(default)] gone: String,
 ) -> Answer<Answer<()>> {
     let request = request()?;
     let changed = async {
         let mut parts = was.splitn(3, ' ');
         let mut part = || parts.next().unwrap_or_default();
         let was = rule(part(), part(), part())?;
-        let rule = if remove.is_empty() { rule(&kind, &action, &pattern)? } else { None };
+        let rule = if gone.is_empty() { rule(&kind, &action, &pattern)? } else { None };
         request.services.change_masking(&request.ctx, was, rule).await
     };
     form_answer(changed.await, &request)

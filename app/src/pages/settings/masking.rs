@@ -86,7 +86,8 @@ fn row(was: String, change: Posted<Answer<()>>) -> AnyView {
             <button type="submit" class="btn">
                 {t(T::save)}
             </button>
-            <button type="submit" class="btn quiet danger" name="remove" value="1">
+            // Not `remove`: a form's control of that name hides the method of the form.
+            <button type="submit" class="btn quiet danger" name="gone" value="1">
                 {t(T::m_remove)}
             </button>
         </PostForm>
