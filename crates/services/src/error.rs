@@ -305,6 +305,10 @@ impl From<IndexError> for ServiceError {
             IndexError::Deadline => Self::Deadline,
             // The store's words are in no language of ours, and name fields.
             IndexError::TooLarge(_) => Self::TooLarge(String::new()),
+            IndexError::Away { reason, retry_after } => {
+                tracing::warn!(reason, "the event index is away: a reader is told to come again");
+                Self::Busy { retry_after }
+            }
             IndexError::Failed(_) => Self::internal("event index", error),
         }
     }

@@ -4,6 +4,9 @@ use serde::Deserialize;
 use std::time::Duration;
 use store::index::IndexError;
 
+/// When a question may be put again that OpenSearch was not there for.
+const SOON: Duration = Duration::from_secs(2);
+
 /// A request that came to nothing.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
@@ -148,11 +151,17 @@ impl From<Fault> for IndexError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Ended => Self::Deadline,
-            Fault::Unreachable(why) => Self::Failed(format!("no node of OpenSearch could be reached: {why}")),
-            Fault::Resting(left) => Self::Failed(format!(
-                "no node of OpenSearch could be reached for a while; the next try is in {:.1} s",
-                left.as_secs_f64()
-            )),
+            Fault::Unreachable(why) => Self::Away {
+                reason: format!("no node of OpenSearch could be reached: {why}"),
+                retry_after: SOON,
+            },
+            Fault::Resting(left) => Self::Away {
+                reason: format!(
+                    "no node of OpenSearch could be reached for a while; the next try is in {:.1} s",
+                    left.as_secs_f64()
+                ),
+                retry_after: left.max(SOON),
+            },
             Fault::TooLong => Self::TooLarge("the answer is larger than a page may be".to_owned()),
             Fault::Refused(refusal) => {
                 let too_large = ["too_many_buckets_exception", "too_many_clauses", "too_many_nested_clauses"];
@@ -162,6 +171,9 @@ impl From<Fault> for IndexError {
                     || refusal.is("circuit_breaking_exception")
                 {
                     Self::TooLarge(refusal.reason)
+                } else if refusal.passes() && refusal.remedy().is_none() {
+                    // Such as an index whose shards are just being made.
+                    Self::Away { reason: refusal.to_string(), retry_after: SOON }
                 } else {
                     Self::Failed(refusal.to_string())
                 }

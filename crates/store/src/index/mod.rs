@@ -153,6 +153,14 @@ pub enum IndexError {
     /// Would need more memory or buckets than allowed.
     #[error("the question is too large: {0}")]
     TooLarge(String),
+    /// It does not answer just now, and will by itself.
+    #[error("the event index is away: {reason}")]
+    Away {
+        /// What was heard of it last.
+        reason: String,
+        /// When to try again.
+        retry_after: std::time::Duration,
+    },
     /// The storage or the connection failed: try again.
     #[error("the event index failed: {0}")]
     Failed(String),
