@@ -85,7 +85,7 @@ pub async fn ingest_ndjson<E: std::fmt::Display>(
 ) -> Result<IngestReport, HttpError> {
     let keyed = idempotency_key.map(|key| Keyed::new(&identity, key));
     // Its name is that of each block in turn.
-    let stream = Stream { name: "http".into(), last_seq: 0, resumable: keyed.is_some() };
+    let stream = Stream { name: "http".into(), last_seq: 0, resumable: keyed.is_some(), resent: false };
     let start = Start {
         protocol: Protocol::Http,
         framing: Framing::Newline,

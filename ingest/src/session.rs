@@ -5,7 +5,7 @@ mod pending;
 mod start;
 
 pub use pending::{Pending, REPORTED, RejectedLine};
-pub use start::{Start, Stream};
+pub use start::{Start, Stream, masked};
 
 use crate::access::{Identity, RefusalCode};
 use crate::facts::{self, Drop};
@@ -79,8 +79,6 @@ impl Session {
     pub fn new(intake: &Intake, start: Start) -> Self {
         let Start { protocol, framing, identity, secret, source, stream, peer, patience, dialogue } = start;
         let (dialogue, found) = dialogue.map_or((None, None), |(dialogue, found)| (Some(dialogue), found));
-        // A name is stored with every event: it is masked as a record's own is.
-        let source = source.map(|source| start::masked(&identity.tenant.masking.rules, source));
         let home = start::home(&identity, source.as_ref(), peer, protocol);
         let state = intake.tenants.state(&identity.tenant.key);
         intake.learn_sources(&identity.tenant.key, &state);
@@ -246,8 +244,10 @@ impl Session {
                 }
                 continue;
             }
+            // They are stored with every record.
+            let labels: usize = self.labels.iter().map(|(name, text)| name.len() + text.len()).sum();
             match self.framer.cut(&buffer[at..]) {
-                Cut::Frame(frame, used) => match self.admit(frame.len()) {
+                Cut::Frame(frame, used) => match self.admit(frame.len() + labels) {
                     Admission::Take => {
                         if self.framer.framing() == Framing::Nul && self.protocol == Protocol::Ndjson {
                             self.become_gelf();
@@ -287,7 +287,7 @@ impl Session {
         }
         match self.framer.finish(buffer) {
             None => {}
-            Some(Ok(line)) if !cut_off && !self.is_cut_object(line) => self.take(line),
+            Some(Ok(line)) if !cut_off && !self.is_cut(line) => self.take(line),
             Some(Ok(rest)) | Some(Err(Unfinished::Truncated(rest))) => {
                 // A sender that gets acknowledgements has it still.
                 facts::dropped(Drop::Truncated, 1);
@@ -303,13 +303,17 @@ impl Session {
         }
     }
 
-    /// Whether a last line without its newline is the beginning of an object on a stream that its sender resumes: it broke
-    /// off in the middle of the line, and sends it again. Counted now, the whole line would be taken for sent before.
-    fn is_cut_object(&self, line: &[u8]) -> bool {
-        self.protocol == Protocol::Qgx
-            && self.resumable()
-            && line.trim_ascii_start().starts_with(b"{")
-            && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof())
+    /// Whether a last line without its newline may be the beginning of one on a stream that its sender resumes: it broke
+    /// off in the middle of the line, and sends it again. Counted now, the whole line would be taken for sent before. Of an
+    /// object its end can be seen; of a text it cannot, so that who sends again is waited for.
+    fn is_cut(&self, line: &[u8]) -> bool {
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.resumable) else { return false };
+        let unfinished = if line.trim_ascii_start().starts_with(b"{") {
+            serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof())
+        } else {
+            stream.resent
+        };
+        self.protocol == Protocol::Qgx && unfinished
     }
 
     /// How many frames stand unread in a buffer, as far as their ends tell.

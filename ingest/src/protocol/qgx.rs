@@ -36,6 +36,8 @@ pub struct Hello {
 
 /// Most fields that `HELLO` gives to all records.
 pub const MOST_FIELDS: usize = 16;
+/// Bytes of them together, names included: each record has them. A path may be so long (`PATH_MAX` of Linux).
+const FIELDS_SIZE: usize = 4_608;
 /// Longest name of such a field, in bytes.
 const FIELD_NAME: usize = 255;
 
@@ -63,9 +65,11 @@ impl Hello {
             domain::SourceKey::new(source).map_err(|error| error.to_string())?;
         }
         let named = |name: &String| !name.is_empty() && name.len() <= FIELD_NAME && name != TOKEN_NAME;
-        if hello.fields.len() > MOST_FIELDS || !hello.fields.keys().all(named) {
+        let size: usize = hello.fields.iter().map(|(name, text)| name.len() + text.len()).sum();
+        if hello.fields.len() > MOST_FIELDS || size > FIELDS_SIZE || !hello.fields.keys().all(named) {
             return Err(format!(
-                "fields must be at most {MOST_FIELDS} texts with names of 1 to {FIELD_NAME} bytes"
+                "fields must be at most {MOST_FIELDS} texts with names of 1 to {FIELD_NAME} bytes, together at most \
+                 {FIELDS_SIZE} bytes"
             ));
         }
         if hello.acked.is_some_and(|acked| acked > MOST_ACKED) {

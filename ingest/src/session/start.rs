@@ -20,6 +20,8 @@ pub struct Stream {
     pub last_seq: u64,
     /// The client chose the name: it may resume.
     pub resumable: bool,
+    /// The client said that it sends again what was not acknowledged.
+    pub resent: bool,
 }
 
 /// How a session begins.
@@ -45,8 +47,8 @@ pub struct Start {
     pub dialogue: Option<(Dialogue, Option<Found>)>,
 }
 
-/// A source's name as it may be stored.
-pub(super) fn masked(rules: &Rules, source: SourceKey) -> SourceKey {
+/// A source's name as it may be stored: with every event, and as part of a stream's name.
+pub fn masked(rules: &Rules, source: SourceKey) -> SourceKey {
     match rules.in_text(source.as_str()).0 {
         Cow::Borrowed(_) => source,
         // It only lost letters and digits to stars, or was dropped whole.

@@ -19,6 +19,9 @@ use tokio::sync::watch;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+/// Certificates between a client's and its authority.
+const MOST_BETWEEN: usize = 4;
+
 /// Whether a connection in TLS is asked for a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
@@ -104,6 +107,10 @@ impl Prepared {
         if self.by.revoked.contains(&fingerprint(leaf)) {
             return Err(CertificateError::Revoked.into());
         }
+        // Every further certificate multiplies the paths that are tried, for each tenant, by whoever connects.
+        if others.len() > MOST_BETWEEN {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
         let (mut found, mut reason) = (None, Error::from(CertificateError::UnknownIssuer));
         for (tenant, verifier) in &self.tenants {
             match verifier.verify_client_cert(leaf, others, now) {
@@ -112,8 +119,15 @@ impl Prepared {
                     return Err(CertificateError::ApplicationVerificationFailure.into());
                 }
                 Ok(_) => found = Some(tenant.clone()),
-                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
-                Err(error) => reason = error,
+                // Another tenant's authority may bear the same name.
+                Err(Error::InvalidCertificate(
+                    CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                )) => {}
+                // Expired, or no client's, or too much to look through: it is no better with another tenant.
+                Err(error) => {
+                    reason = error;
+                    break;
+                }
             }
         }
         found.ok_or(reason)

@@ -201,6 +201,11 @@ impl Repository {
         })?;
         let manifest: Manifest = serde_json::from_slice(&self.seal.open(&object, &sealed)?)
             .with_context(|| format!("the manifest of backup {id} cannot be read"))?;
+        // What it calls itself becomes a folder's name, and that of what is deleted.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        if manifest.id != id || !id.bytes().all(plain) || id.contains("..") {
+            bail!("the manifest of backup {id} is another's: {:?}", manifest.id);
+        }
         if manifest.format > FORMAT {
             bail!(
                 "backup {id} was written by a newer version of qgx ({}): use that version",

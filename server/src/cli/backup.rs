@@ -331,6 +331,13 @@ pub fn restore(args: RestoreArgs) -> Result<ExitCode> {
         let bar = bar();
         let progress = moves(&bar);
         let failed = || format!("backup {} was not restored", manifest.id);
+        let engines = [config.database.is_some(), config.kafka.is_some(), config.search.is_some()];
+        if engines.contains(&true) && engines.contains(&false) {
+            bail!(lang.pick(
+                "복원은 세 저장소가 모두 내장이거나 모두 엔진일 때 합니다: QGX_DATABASE_URL, QGX_BROKER_URL, QGX_SEARCH_URL을 모두 설정하거나 모두 비우세요",
+                "a restore goes to embedded stores alone or to engines alone: set all of QGX_DATABASE_URL, QGX_BROKER_URL and QGX_SEARCH_URL, or none",
+            ));
+        }
         if !config.is_embedded() {
             let engines = restore::into_engines(&repository, &manifest, &config, &progress);
             let moved = engines.await.with_context(failed)?;

@@ -16,6 +16,8 @@ use std::fmt::Write;
 pub const MAX_RULES: usize = 32;
 /// The longest pattern, in characters.
 pub const MAX_PATTERN: usize = 128;
+/// Characters of all patterns before the last: a further one is refused.
+const MAX_PATTERNS: usize = 256;
 
 /// What to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -182,8 +184,12 @@ impl Rules {
         if rules.len() > MAX_RULES {
             return Err(RulesError::TooMany);
         }
-        let mut patterns = Vec::with_capacity(rules.len());
+        let mut patterns: Vec<Vec<_>> = Vec::with_capacity(rules.len());
         for rule in &rules {
+            // Each place of a text may be compared with each character of each pattern.
+            if patterns.iter().map(Vec::len).sum::<usize>() > MAX_PATTERNS {
+                return Err(RulesError::TooMany);
+            }
             patterns.push(match rule.kind {
                 Kind::Pattern => find::pieces(&rule.pattern)
                     .filter(|pieces| (1..=MAX_PATTERN).contains(&pieces.len()))
@@ -268,6 +274,11 @@ impl Rules {
             Action::Hash => out.extend_from_slice(self.hash(rule.kind, value).as_bytes()),
             Action::Drop => {}
         }
+    }
+
+    /// What tells texts apart that are masked alike, and tells nothing else of them.
+    pub fn keyed(&self, text: &str) -> String {
+        self.hash(Kind::Pattern, text.as_bytes())
     }
 
     /// The same for one value however it is written.

@@ -6,11 +6,12 @@ use crate::intake::Intake;
 use crate::protocol::qgx::{self, Hello};
 use crate::protocol::{Framing, Protocol};
 use crate::record::arrival::received_now;
-use crate::session::{Session, Start, Stream};
+use crate::session::{Session, Start, Stream, masked};
 use crate::streams::{Hold, Owner, StreamKey};
 use crate::tcp::no_entry::NoEntry;
 use bytes::BytesMut;
 use domain::SourceKey;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a client without a memory of its stream waits to be told where it goes on. While more is not processed than can
@@ -27,15 +28,21 @@ impl Door<'_> {
         }
         let (secret, identity) = self.identity(PROTOCOL).await?;
         // Checked by `Hello::parse`.
-        let source = hello.source.as_deref().and_then(|source| SourceKey::new(source).ok());
+        let told = hello.source.as_deref().and_then(|source| SourceKey::new(source).ok());
+        let rules = Arc::clone(&identity.tenant.masking.rules);
+        let source = told.clone().map(|source| masked(&rules, source));
         let (stream, hold) = match &hello.stream {
             Some(name) => {
-                let (stream, hold) = self.resume(&identity, source.as_ref(), name, hello.acked).await?;
+                // Senders whose names are masked alike have streams of their own.
+                let apart = told.filter(|told| source.as_ref() != Some(told));
+                let name = apart
+                    .map_or_else(|| name.clone(), |told| format!("{name}/{}", rules.keyed(told.as_str())));
+                let (stream, hold) = self.resume(&identity, source.as_ref(), &name, hello.acked).await?;
                 (stream, Some(hold))
             }
             None => {
                 let name = format!("c-{:016x}", received_now().as_nanos());
-                (Stream { name: name.into(), last_seq: 0, resumable: false }, None)
+                (Stream { name: name.into(), last_seq: 0, resumable: false, resent: false }, None)
             }
         };
         let mut greeting = BytesMut::new();
@@ -73,7 +80,8 @@ impl Door<'_> {
             Some(acked) => self.after_acked(&key, &hold, acked).await?,
             None => self.after_all(&key, &hold).await?,
         };
-        Ok((Stream { name: key.stored().name, last_seq, resumable: true }, hold))
+        let resent = acked.is_some();
+        Ok((Stream { name: key.stored().name, last_seq, resumable: true, resent }, hold))
     }
 
     /// Where a client goes on that has everything after `acked` and sends it again: at the latest point up to which
